@@ -1,0 +1,1 @@
+"""Vectors -> verdicts: search, ranking, calibration, and generations on disk."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 VerdictName = Literal["known", "ambiguous", "unknown"]
-Reason = Literal["confident", "too_close", "below_threshold", "empty_gallery"]
+Reason = Literal["confident", "too_close", "below_threshold", "empty_gallery", "not_calibrated"]
 
 DIGITS = 6
 """Decimals kept in answers: finer digits are float noise, and would differ between machines."""
@@ -14,7 +14,8 @@ DIGITS = 6
 
 @dataclass(frozen=True, slots=True)
 class MatchedItem:
-    """A gallery photo that resembles the query: cosine similarity, and its own penalty (mean top-k cosine to distractors)."""
+    """A gallery photo that resembles the query: cosine similarity, and its own penalty (mean top-k cosine to
+    the distractors)."""
 
     id: str
     similarity: float
@@ -35,7 +36,7 @@ class Candidate:
 
     Attributes:
         label: its name.
-        score: the label's aggregated similarity, roughly -1..1; only its order and the calibration give it meaning.
+        score: the label's aggregated similarity, roughly -1..1; calibration gives it meaning.
         confidence: calibrated probability that the query shows this label, 0..1.
         items: the gallery photos that voted, most similar first.
     """
@@ -87,7 +88,7 @@ class Verdict:
         return self.candidates[0].confidence if self.candidates else 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """The fields of the HTTP contract that the index knows (no id, gallery, generation, model or timing)."""
+        """What the index knows of the HTTP contract: no id, gallery, generation, model or timing."""
         return {
             "verdict": self.verdict,
             "label": self.label,

@@ -1,0 +1,208 @@
+"""From evidence to a probability, and from a false-accept budget to a threshold.
+
+The confidence of a candidate is a logistic function of three measures, monotone in each: its score, its margin over the
+best other label, and (downwards) the query's penalty. It is fitted on queries whose answer is known: labelled ones, or
+those that a gallery can ask itself (`index.simulation`). The threshold comes from the unknown ones among them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from index.errors import NotCalibratable
+
+__all__ = ["Calibration", "Evidence", "Samples", "fit", "threshold_logit"]
+
+Floats = NDArray[np.float64]
+Source = Literal["gallery", "labelled", "background"]
+
+_RIDGE = 1.0
+"""Strength of the pull of the standardised weights towards 0, as if one more query had been seen."""
+
+_TAIL = 0.1
+"""Share of the unknown queries that shapes the tail when there are too few to count it."""
+
+_FEWEST_TAIL = 5
+_COUNTED = 3
+"""The threshold is an order statistic when at least so many unknown queries lie above it, else extrapolated."""
+
+MAX_LOGIT = 12.0
+"""Confidences stop at 1 - 6e-6: nothing here is known better than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for the best candidate of each of n queries; every field (n,)."""
+
+    score: Floats
+    margin: Floats
+    penalty: Floats
+
+    def matrix(self) -> Floats:
+        """(n, 3): score, margin, and the penalty turned round, so that more is always better."""
+        return np.stack([self.score, self.margin, -self.penalty], axis=1)
+
+    @classmethod
+    def join(cls, parts: list[Evidence]) -> Evidence:
+        return cls(
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in ("score", "margin", "penalty"))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Queries with known answers: their evidence, whether what they show is in the gallery, and whether the best
+    candidate is right; `known` and `right` (n,) bool."""
+
+    evidence: Evidence
+    known: NDArray[np.bool_]
+    right: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+
+class Calibration(BaseModel):
+    """A fitted calibration: what it takes to turn evidence into confidence, and confidence into a verdict.
+
+    Attributes:
+        score_weight, margin_weight, penalty_weight, intercept: the logit is
+            `score_weight * score + margin_weight * margin - penalty_weight * penalty + intercept`.
+        threshold: smallest confidence of a `known` verdict.
+        far_budget: the false-accept rate it was set for.
+        unknown_prior: share of unknown things among the queries that the confidence assumes.
+        source: `labelled` queries, the `gallery` itself, or, for galleries too small to ask themselves, the bundle's
+            `background` photos.
+        n_known, n_unknown: queries it was fitted on.
+        threshold_kind: `counted` (an order statistic) or `extrapolated` (an exponential tail).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    score_weight: float = Field(ge=0)
+    margin_weight: float = Field(ge=0)
+    penalty_weight: float = Field(ge=0)
+    intercept: float
+    threshold: float = Field(ge=0, le=1)
+    far_budget: float = Field(gt=0, lt=1)
+    unknown_prior: float = Field(ge=0, le=1)
+    source: Source
+    n_known: int
+    n_unknown: int
+    threshold_kind: Literal["counted", "extrapolated"]
+
+    def logits(self, evidence: Evidence) -> Floats:
+        """Shape (n,), within ±`MAX_LOGIT`."""
+        weights = np.array([self.score_weight, self.margin_weight, self.penalty_weight])
+        return np.clip(_linear(evidence.matrix(), weights, self.intercept), -MAX_LOGIT, MAX_LOGIT)
+
+    def confidences(self, evidence: Evidence) -> Floats:
+        """Probability that each candidate is right, shape (n,)."""
+        return np.asarray(expit(self.logits(evidence)), np.float64)
+
+
+def fit(
+    samples: Samples,
+    *,
+    far_budget: float,
+    source: Source,
+    unknown_prior: float | None = None,
+    use_margin: bool = True,
+) -> Calibration:
+    """Fit the confidence on `samples` and set the threshold for `far_budget`.
+
+    Args:
+        samples: at least one known and one unknown query.
+        far_budget: accepted share of unknown queries that get a `known` verdict, within 0..1.
+        source: where the samples come from.
+        unknown_prior: share of unknown queries to assume; None takes the samples' own.
+        use_margin: False in a gallery where the best label has no rival.
+
+    Raises:
+        NotCalibratable: no known or no unknown query.
+    """
+    n_known, n_unknown = int(samples.known.sum()), int((~samples.known).sum())
+    if n_known == 0 or n_unknown == 0:
+        raise NotCalibratable(
+            f"calibration needs queries of known and of unknown things; got {n_known} known and {n_unknown} unknown",
+            known=n_known,
+            unknown=n_unknown,
+        )
+    prior = n_unknown / (n_known + n_unknown) if unknown_prior is None else unknown_prior
+    sample_weights = np.where(samples.known, (1 - prior) / n_known, prior / n_unknown) * len(samples)
+    matrix = samples.evidence.matrix()
+    usable = np.array([True, use_margin, bool(np.any(samples.evidence.penalty))])
+    weights, intercept = _logistic(matrix, samples.right, sample_weights, usable)
+    unknown_logits = np.clip(_linear(matrix[~samples.known], weights, intercept), -MAX_LOGIT, MAX_LOGIT)
+    logit, kind = threshold_logit(unknown_logits, far_budget)
+    return Calibration(
+        score_weight=weights[0],
+        margin_weight=weights[1],
+        penalty_weight=weights[2],
+        intercept=intercept,
+        threshold=float(expit(min(logit, MAX_LOGIT))),
+        far_budget=far_budget,
+        unknown_prior=prior,
+        source=source,
+        n_known=n_known,
+        n_unknown=n_unknown,
+        threshold_kind=kind,
+    )
+
+
+def threshold_logit(unknown: Floats, far_budget: float) -> tuple[float, Literal["counted", "extrapolated"]]:
+    """The logit that a share `far_budget` of unknown queries reaches.
+
+    With enough queries it is the conformal order statistic: the share of new unknown queries at or above it is at most
+    the budget in expectation (Vovk et al., Algorithmic Learning in a Random World, 2005). With too few to count, the
+    largest are taken for an exponential tail (peaks over threshold with shape 0, Pickands 1975) and extrapolated.
+
+    Args:
+        unknown: (n,) logits of unknown queries, n >= 1.
+        far_budget: within 0..1.
+    """
+    ordered = np.sort(unknown)
+    n = len(ordered)
+    above = math.floor(far_budget * (n + 1))
+    if above >= _COUNTED:
+        return float(np.nextafter(ordered[n - above], np.inf)), "counted"
+    tail = min(max(_FEWEST_TAIL, round(_TAIL * n)), n)
+    start = ordered[n - tail]
+    # One more degree of freedom than points: few points say little, so their mean excess is taken wider.
+    excess = float((ordered[n - tail :] - start).sum()) / max(tail - 1, 1)
+    spread = max(excess, 1e-3) * (1 + 1 / tail)
+    return float(start + spread * math.log(max(tail / n / far_budget, 1.0))), "extrapolated"
+
+
+def _linear(matrix: Floats, weights: Floats, intercept: float) -> Floats:
+    # einsum, not BLAS: the same digits for one query as for many.
+    return np.asarray(np.einsum("nf,f->n", matrix, weights) + intercept, np.float64)
+
+
+def _logistic(
+    matrix: Floats, right: NDArray[np.bool_], sample_weights: Floats, usable: NDArray[np.bool_]
+) -> tuple[Floats, float]:
+    """Ridge-penalised logistic regression with weights of at least 0; features not usable get weight 0."""
+    centre, scale = matrix.mean(axis=0), np.maximum(matrix.std(axis=0), 1e-6)
+    standard = (matrix - centre) / scale
+    signs = np.where(right, 1.0, -1.0)
+
+    def loss(parameters: Floats) -> tuple[float, Floats]:
+        weights, intercept = parameters[:-1], parameters[-1]
+        agreement = signs * (standard @ weights + intercept)
+        pull = sample_weights * signs * -expit(-agreement)
+        value = float((sample_weights * np.logaddexp(0, -agreement)).sum() + _RIDGE / 2 * (weights**2).sum())
+        return value, np.append(standard.T @ pull + _RIDGE * weights, pull.sum())
+
+    bounds = [(0.0, None if use else 0.0) for use in usable] + [(None, None)]
+    found = minimize(loss, np.zeros(len(usable) + 1), jac=True, bounds=bounds, method="L-BFGS-B")
+    weights = found.x[:-1] / scale
+    return weights, float(found.x[-1] - weights @ centre)

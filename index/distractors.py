@@ -1,0 +1,82 @@
+"""Photos of things that are in no gallery, and how much a vector resembles them: the penalty.
+
+Source: the non-landmark statistic of the Google Landmark Recognition 2020 winner (arXiv 2010.01650, section 3.4):
+B_j = mean of the top-k cosines between j and the non-landmark photos. There it is subtracted when ranking; here it is
+evidence
+for the confidence (`index.calibration`), because subtracting it when ranking lowers the share of right answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.items import Item
+
+__all__ = ["TOP_K", "Distractors", "mean_top_k"]
+
+TOP_K = 5
+_ROWS_AT_ONCE = 4096
+
+
+def mean_top_k(vectors: NDArray[np.float32], others: NDArray[np.float32], k: int = TOP_K) -> NDArray[np.float64]:
+    """Mean cosine of each of `vectors` (n, d) to its k nearest of `others` (m, d), shape (n,).
+
+    Fewer than k others: the mean over all of them. None at all: 0.
+    """
+    if len(others) == 0:
+        return np.zeros(len(vectors))
+    k = min(k, len(others))
+    means = np.empty(len(vectors))
+    for start in range(0, len(vectors), _ROWS_AT_ONCE):
+        similarities = vectors[start : start + _ROWS_AT_ONCE].astype(np.float64) @ others.T.astype(np.float64)
+        means[start : start + _ROWS_AT_ONCE] = np.partition(similarities, -k, axis=1)[:, -k:].mean(axis=1)
+    return means
+
+
+class Distractors:
+    """The distractors of one gallery.
+
+    Args:
+        dim: width of the embeddings.
+    """
+
+    def __init__(self, dim: int) -> None:
+        self._dim = dim
+        self._rows: dict[int, NDArray[np.float32]] = {}
+        self._matrix: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._rows
+
+    def put(self, items: Sequence[Item]) -> None:
+        for item in items:
+            self._rows[item.number] = item.embedding
+        self._matrix = None
+
+    def discard(self, numbers: Iterable[int]) -> bool:
+        """Forget distractors; says whether any of `numbers` was one."""
+        gone = [number for number in numbers if self._rows.pop(number, None) is not None]
+        if gone:
+            self._matrix = None
+        return bool(gone)
+
+    def numbers(self) -> NDArray[np.int64]:
+        """Ascending, shape (m,)."""
+        return np.array(sorted(self._rows), np.int64)
+
+    def matrix(self) -> NDArray[np.float32]:
+        """Their embeddings in the order of `numbers`, shape (m, d)."""
+        if self._matrix is None:
+            rows = [self._rows[number] for number in sorted(self._rows)]
+            self._matrix = np.stack(rows) if rows else np.empty((0, self._dim), np.float32)
+        return self._matrix
+
+    def penalties(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Penalty of each of `vectors` (n, d): its mean top-5 cosine to the distractors, shape (n,)."""
+        return mean_top_k(vectors, self.matrix())
