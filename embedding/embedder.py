@@ -1,0 +1,171 @@
+"""Photos -> unit vectors, with a bundle's model on one device."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from embedding.box import Box
+from embedding.bundle import Bundle, BundleError, BundleInvalid
+from embedding.images import ImageLimits, decode
+from embedding.manifest import Device, Precision, View
+from embedding.preprocess import preprocess
+from embedding.session import Session, open_session
+
+__all__ = ["Embedder", "EmbeddingInvalid"]
+
+_LENGTH_TOLERANCE = 1e-3
+_WORKERS = min(4, os.cpu_count() or 1)
+
+
+class EmbeddingInvalid(BundleError):
+    """A model gave numbers that are no unit vectors."""
+
+    code = "embedding_invalid"
+
+
+class Embedder:
+    """Embeds photos. Safe to share between threads.
+
+    On the CPU every photo is a call of its own, several side by side. That is as quick there as one call
+    with many photos, and it makes a photo's vector independent of what it was sent with, to the bit: within
+    one call, ONNX Runtime may choose kernels by the number of rows (a matrix times a vector is not computed
+    like a matrix times a matrix). On CUDA, `batch_size` photos go into one call, and vectors may differ in
+    the last bits with the batch.
+
+    Args:
+        bundle: the model.
+        device: ``cpu`` or ``cuda``.
+        precision: which of the bundle's models; None for the one it names for the device.
+        threads: ONNX Runtime's threads within one call on the CPU; None for one a physical core.
+        batch_size: photos of one call on CUDA.
+
+    Raises:
+        DeviceUnavailable: see `embedding.session.open_session`.
+        BundleInvalid: the bundle has no such precision, or its model does not fit its manifest.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        device: Device = "cpu",
+        precision: str | None = None,
+        threads: int | None = None,
+        batch_size: int = 16,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
+        self.bundle = bundle
+        self.device = device
+        self.precision = _precision(bundle, device, precision)
+        self.dim = bundle.manifest.dim
+        self._batch_size = 1 if device == "cpu" else batch_size
+        self._session = open_session(bundle.model_path(self.precision), device, threads)
+        _check_fits(self._session, bundle)
+        self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="embed")
+
+    def decode(self, data: bytes, *, limits: ImageLimits | None = None, box: Box | None = None) -> Image.Image:
+        """`embedding.images.decode`, at a scale that suffices for this model."""
+        return decode(
+            data,
+            limits=ImageLimits() if limits is None else limits,
+            box=box,
+            min_side_needed=self.bundle.manifest.preprocess.side_needed,
+        )
+
+    def embed(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """The vectors of RGB images, in their order.
+
+        Returns:
+            (n, dim) float32 rows of unit length; (0, dim) for no images.
+
+        Raises:
+            EmbeddingInvalid: the model gave something that is no unit vector.
+            ValueError: an image is not RGB.
+        """
+        rows = np.empty((len(images), self.dim), np.float32)
+        chunks = list(_chunks(images, self._batch_size))
+        if len(chunks) == 1:  # nothing to run side by side
+            rows[:] = self._embed_chunk(chunks[0])
+        elif self.device == "cpu":
+            for at, row in enumerate(self._workers.map(self._embed_chunk, chunks)):
+                rows[at] = row
+        else:
+            for at, chunk in enumerate(chunks):
+                rows[at * self._batch_size : at * self._batch_size + len(chunk)] = self._embed_chunk(chunk)
+        return rows
+
+    def _embed_chunk(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """One call a view; the views' mean, brought back to unit length."""
+        views = self.bundle.manifest.views
+        rows = [self._run([_view(image, view) for image in images]) for view in views]
+        if len(rows) == 1:
+            return rows[0]
+        total = np.sum(rows, axis=0, dtype=np.float32)
+        return np.asarray(total / np.linalg.norm(total, axis=1, keepdims=True), dtype=np.float32)
+
+    def _run(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        spec = self.bundle.manifest.preprocess
+        batch = np.stack([preprocess(image, spec) for image in images])
+        rows = self._session.run(["embedding"], {"image": batch})[0]
+        return self._checked(rows, len(images))
+
+    def _checked(self, rows: NDArray[np.float32], n: int) -> NDArray[np.float32]:
+        lengths = np.linalg.norm(rows, axis=-1)
+        # Written so that NaN fails as well.
+        if rows.shape != (n, self.dim) or not np.all(np.abs(lengths - 1) <= _LENGTH_TOLERANCE):
+            worst = float(lengths.flat[np.argmax(np.abs(lengths - 1))]) if lengths.size else 0.0
+            raise EmbeddingInvalid(
+                f"The {self.precision} model of {self.bundle.id} gave {rows.shape} "
+                f"numbers with a row of length {worst:g} where ({n}, {self.dim}) of length 1 were due; "
+                "the bundle is faulty: export it again.",
+                bundle=self.bundle.id,
+            )
+        return rows
+
+
+def _precision(bundle: Bundle, device: Device, asked: str | None) -> Precision:
+    if asked is None:
+        return bundle.default_precision(device)
+    for precision in get_args(Precision):
+        if asked == precision and precision in bundle.manifest.models:
+            chosen: Precision = precision
+            return chosen
+    raise BundleInvalid(
+        f"The bundle {bundle.id} has no {asked} model; it has {', '.join(bundle.manifest.models)}.",
+        precision=asked,
+    )
+
+
+def _check_fits(session: Session, bundle: Bundle) -> None:
+    """The graph's ends, before the first photo comes."""
+    inputs = {entry.name for entry in session.get_inputs()}
+    outputs = {entry.name: entry.shape for entry in session.get_outputs()}
+    if inputs != {"image"} or "embedding" not in outputs:
+        raise BundleInvalid(
+            f"The model of {bundle.id} takes {sorted(inputs)} and gives {sorted(outputs)}; "
+            "it must take 'image' and give 'embedding'.",
+            bundle=bundle.id,
+        )
+    width = outputs["embedding"][-1] if outputs["embedding"] else None
+    if isinstance(width, int) and width != bundle.manifest.dim:
+        raise BundleInvalid(
+            f"The model of {bundle.id} gives {width} numbers, its manifest says {bundle.manifest.dim}.",
+            bundle=bundle.id,
+        )
+
+
+def _view(image: Image.Image, view: View) -> Image.Image:
+    return ImageOps.mirror(image) if view == "mirrored" else image
+
+
+def _chunks(images: Sequence[Image.Image], size: int) -> Iterator[Sequence[Image.Image]]:
+    for start in range(0, len(images), size):
+        yield images[start : start + size]
