@@ -21,9 +21,7 @@ def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[f
         ValueError: not 0 <= successes <= trials, or a level outside 0..1.
     """
     if not 0 <= successes <= trials or not 0 < level < 1:
-        raise ValueError(
-            f"0 <= successes <= trials and 0 < level < 1; got {successes} of {trials} at {level}"
-        )
+        raise ValueError(f"0 <= successes <= trials and 0 < level < 1; got {successes} of {trials} at {level}")
     tail = (1 - level) / 2
     low = 0.0 if successes == 0 else float(beta.ppf(tail, successes, trials - successes + 1))
     high = 1.0 if successes == trials else float(beta.ppf(1 - tail, successes + 1, trials - successes))

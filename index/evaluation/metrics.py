@@ -276,9 +276,7 @@ def _same_length(scores: Floats, hits: NDArray[np.generic]) -> None:
         raise ValueError(f"one score a query: {scores.shape[0]} scores for {hits.shape} outcomes")
 
 
-def _pairs(
-    truth: Sequence[Truth], ranked: Sequence[Sequence[str | None]]
-) -> list[tuple[Truth, Sequence[str | None]]]:
+def _pairs(truth: Sequence[Truth], ranked: Sequence[Sequence[str | None]]) -> list[tuple[Truth, Sequence[str | None]]]:
     return list(zip(truth, ranked, strict=True))
 
 

@@ -64,9 +64,7 @@ class Answers:
 
     def where(self, chosen: Sequence[int]) -> Answers:
         """The answers to some of the queries, by position."""
-        return Answers(
-            tuple(self.queries[i] for i in chosen), tuple(self.answers[i] for i in chosen), self.threshold
-        )
+        return Answers(tuple(self.queries[i] for i in chosen), tuple(self.answers[i] for i in chosen), self.threshold)
 
     @cached_property
     def truth(self) -> list[str | None]:
@@ -120,16 +118,10 @@ class Metric:
 
 
 METRICS = (
-    Metric(
-        "top_1", "closed-set top-1", "known queries whose best candidate is right, whatever the verdict", True
-    ),
+    Metric("top_1", "closed-set top-1", "known queries whose best candidate is right, whatever the verdict", True),
     Metric("top_5", "closed-set top-5", "known queries with the right label among five candidates", True),
-    Metric(
-        "gap", "GAP", "global average precision over all queries (official definition)", True, percent=False
-    ),
-    Metric(
-        "map_5", "MAP@5", "mean 1/rank of the right answer; “unknown” is a ranked answer", True, percent=False
-    ),
+    Metric("gap", "GAP", "global average precision over all queries (official definition)", True, percent=False),
+    Metric("map_5", "MAP@5", "mean 1/rank of the right answer; “unknown” is a ranked answer", True, percent=False),
     Metric("auroc", "AUROC", "known and right against unknown, by confidence", True, percent=False),
     Metric("fpr_95", "FPR at 95 % TPR", "unknown accepted where 95 % of the known and right are", False),
     Metric(
@@ -194,9 +186,7 @@ def score(answers: Answers, *, far_budget: float, bootstrap: int = 1000) -> Figu
         "auroc": _with_interval(_auroc_of(answers), len(known), bootstrap),
         "fpr_95": Figure(metrics.fpr_at_tpr(positive, negative)),
         "dir": Figure(
-            metrics.detection_identification_rate(
-                answers.confidence[known], answers.right[known], negative, far_budget
-            )
+            metrics.detection_identification_rate(answers.confidence[known], answers.right[known], negative, far_budget)
         ),
         "false_accepts": _rate(answers.accepted[unknown]),
         "accepted_right": _rate((answers.accepted & answers.right)[known]),

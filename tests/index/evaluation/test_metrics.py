@@ -124,12 +124,7 @@ class TestRankedLists:
     @given(st.lists(st.tuples(labels, st.permutations(["a", "b", "c"])), min_size=1, max_size=10))
     def test_map_lies_between_top_1_and_top_k(self, rows):
         truth, ranked = zip(*rows, strict=True)
-        assert (
-            top_k_accuracy(truth, ranked, 1)
-            <= map_at_k(truth, ranked, 3)
-            <= top_k_accuracy(truth, ranked, 3)
-            == 1
-        )
+        assert top_k_accuracy(truth, ranked, 1) <= map_at_k(truth, ranked, 3) <= top_k_accuracy(truth, ranked, 3) == 1
 
 
 class TestTwoPopulations:
@@ -184,9 +179,7 @@ class TestTwoPopulations:
 
     def test_detection_and_identification(self):
         # at FAR 0 the threshold is .6: of the known, .9 is right and above, .8 is wrong, .5 is below
-        rate = metrics.detection_identification_rate(
-            [0.9, 0.8, 0.5], [True, False, True], [0.6, 0.1], far=0.0
-        )
+        rate = metrics.detection_identification_rate([0.9, 0.8, 0.5], [True, False, True], [0.6, 0.1], far=0.0)
         assert rate == 1 / 3
 
     def test_one_sided(self):
