@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -130,9 +131,10 @@ class Bundle:
         if DISTRACTORS not in self.manifest.files:
             return np.zeros((0, self.manifest.dim), np.float32)
         try:
-            with np.load(self.folder / DISTRACTORS, allow_pickle=False) as arrays:
-                rows = np.asarray(arrays["embeddings"], dtype=np.float32)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            # Opened here: NumPy leaves the file open when it is no archive.
+            with (self.folder / DISTRACTORS).open("rb") as file:
+                rows = np.asarray(np.load(file, allow_pickle=False)["embeddings"], dtype=np.float32)
+        except (OSError, ValueError, LookupError, EOFError, zlib.error, zipfile.BadZipFile) as error:
             raise _corrupt(self.folder, DISTRACTORS) from error
         lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
         if rows.ndim != 2 or rows.shape[1] != self.manifest.dim or not np.all((lengths > 0) & np.isfinite(lengths)):
