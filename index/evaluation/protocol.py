@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedding.embedder import Embedder
+from embedding.images import ImageLimits
 from index.background import Background
 from index.calibration import Calibration
 from index.evaluation import yardstick
@@ -47,6 +48,7 @@ def evaluate(
     far_budget: float = 0.01,
     group_column: str = "",
     label_groups: Mapping[str, str] | None = None,
+    limits: ImageLimits | None = None,
     cache: Path | None = None,
     bootstrap: int = 1000,
     progress: Progress | None = None,
@@ -59,6 +61,7 @@ def evaluate(
         far_budget: the false-accept rate to set the threshold for.
         group_column: split the figures by this column of the queries' CSV, too.
         label_groups: the group of each label, where the queries' CSV does not have it.
+        limits: on each photo, as the server has them; the defaults if None.
         cache: file that keeps embeddings between runs.
         bootstrap: redraws for intervals; 0 leaves them out.
         progress: called as work goes on.
@@ -69,7 +72,7 @@ def evaluate(
     """
     groups = _groups(manifest.queries, group_column, label_groups) if group_column else {}
     manifest = fingerprint(manifest)
-    vectors = _embed(manifest, embedder, cache, progress)
+    vectors = _embed(manifest, embedder, limits, cache, progress)
     recognizer = _enrol(manifest, embedder, vectors)
     calibration = _calibrate(recognizer, manifest, vectors, far_budget)
     recognizer.calibration = calibration
@@ -115,13 +118,19 @@ def read_label_groups(path: Path, column: str) -> dict[str, str]:
 # ---------------------------------------------------------------- the steps
 
 
-def _embed(manifest: Manifest, embedder: Embedder, cache: Path | None, progress: Progress | None) -> Embeddings:
+def _embed(
+    manifest: Manifest,
+    embedder: Embedder,
+    limits: ImageLimits | None,
+    cache: Path | None,
+    progress: Progress | None,
+) -> Embeddings:
     viewed: list[Photo] = []
     if not manifest.calibrate:
         # A gallery asks itself about a label's other photos; only where there is none it needs simulated ones.
         photos_of = Counter(photo.label for photo in manifest.gallery)
         viewed = [photo for photo in manifest.gallery if photos_of[photo.label] == 1][:VIEWED_ITEMS]
-    return embed_photos(manifest.photos, viewed, embedder, views=VIEWS, cache=cache, progress=progress)
+    return embed_photos(manifest.photos, viewed, embedder, views=VIEWS, limits=limits, cache=cache, progress=progress)
 
 
 def _enrol(manifest: Manifest, embedder: Embedder, vectors: Embeddings) -> Recognizer:

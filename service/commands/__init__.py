@@ -1,0 +1,1 @@
+"""What the verbs of `whichone` do; `cli` only names them and their options."""
