@@ -128,16 +128,31 @@ class Bundle:
         Raises:
             BundleCorrupt: the file is not a table of that width with finite, non-zero rows.
         """
+        return self._unit_rows("embeddings", (self.manifest.dim,))
+
+    def distractor_views(self) -> NDArray[np.float32]:
+        """Embeddings of v simulated re-photographs of each of the distractors.
+
+        Returns:
+            (n, v, dim) float32 unit rows; n is 0 when the bundle ships none.
+
+        Raises:
+            BundleCorrupt: see `distractors`.
+        """
+        return self._unit_rows("views", (-1, self.manifest.dim))
+
+    def _unit_rows(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
         if DISTRACTORS not in self.manifest.files:
-            return np.zeros((0, self.manifest.dim), np.float32)
+            return np.zeros((0, *(max(side, 0) for side in shape)), np.float32)
         try:
             # Opened here: NumPy leaves the file open when it is no archive.
             with (self.folder / DISTRACTORS).open("rb") as file:
-                rows = np.asarray(np.load(file, allow_pickle=False)["embeddings"], dtype=np.float32)
-        except (OSError, ValueError, LookupError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+                rows = np.asarray(np.load(file, allow_pickle=False)[name], dtype=np.float32)
+            rows = rows.reshape(len(rows), *shape)
+        except (OSError, ValueError, LookupError, TypeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
             raise _corrupt(self.folder, DISTRACTORS) from error
         lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
-        if rows.ndim != 2 or rows.shape[1] != self.manifest.dim or not np.all((lengths > 0) & np.isfinite(lengths)):
+        if not np.all((lengths > 0) & np.isfinite(lengths)):
             raise _corrupt(self.folder, DISTRACTORS)
         return np.asarray(rows / lengths, dtype=np.float32)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from embedding.bundle import Bundle
+
 __all__ = ["Background"]
 
 
@@ -21,6 +23,11 @@ class Background:
 
     photos: NDArray[np.float32]
     views: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> Background:
+        """What `bundle` ships."""
+        return cls(bundle.distractors(), bundle.distractor_views())
 
     @classmethod
     def none(cls, dim: int) -> Background:

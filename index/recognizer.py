@@ -126,10 +126,11 @@ class Recognizer:
         """
         if len(self) == 0:
             return [empty_gallery(self.far_budget) for _ in embeddings]
-        penalties = self.distractors.penalties(embeddings)
         return [
-            self._verdict(ranked, float(penalty), top_k)
-            for ranked, penalty in zip(self.rank(embeddings), penalties, strict=True)
+            # One query at a time: BLAS may round a row differently among others, and an answer must not depend on
+            # what was asked beside it.
+            self._verdict(ranked, float(self.distractors.penalties(query[None])[0]), top_k)
+            for query, ranked in zip(embeddings, self.rank(embeddings), strict=True)
         ]
 
     def rank(self, embeddings: Embeddings, *, neighbours: int = NEIGHBOURS) -> list[list[RankedLabel]]:
