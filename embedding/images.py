@@ -4,8 +4,9 @@
 
 What each limit can promise:
 
-- bytes and pixels are checked before a decoder sees anything (for TIFF, AVIF and HEIC: before it decodes),
-  so memory stays under about 12 bytes a pixel of the limit, plus the file itself.
+- bytes and pixels are checked before a decoder sees anything (for TIFF, AVIF and HEIC: before it decodes). So memory
+  is bounded, beside the file itself: 4 to 10 bytes a pixel were measured, for WebP, whose library keeps several
+  copies, up to 17; 4 more for a photo that must be turned.
 - frames: the first of an animation or of a TIFF's pages is decoded, the others never.
 - time: decoding runs in the caller's thread, which nothing can stop from outside. The clock is looked at
   whenever a decoder asks for more of the file, which JPEG, PNG, GIF, BMP and plain TIFF do every few
@@ -112,9 +113,11 @@ def decode(
         data: a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC file; recognised by content.
         limits: what it may cost.
         box: the region to keep, in coordinates of the upright photo at full size.
-        min_side_needed: what will be needed of the shorter side, in pixels. A JPEG (its box, if there is
-            one) with more than twice that is decoded at 1/2, 1/4 or 1/8 of its size, which is quicker and,
-            after the resize to come, nearly the same.
+        min_side_needed: what will be needed of the shorter side, in pixels. A JPEG (its box, if there is one) with
+            more than twice that is decoded at 1/2, 1/4 or 1/8 of its size: two to three times quicker, and after the
+            resize to come nearly the same. (EfficientNet-Lite2 at 297 pixels, 25 finely detailed photos of 1,392 to
+            4,872 pixels: cosine to the embedding of the full decoding at least 0.997; on average 0.9997 at 1/2 and
+            1/4, 0.998 at 1/8.)
 
     Raises:
         EmptyImage, NotAnImage, UnsupportedFormat, TruncatedImage, ImageTooLarge, TooManyPixels,
