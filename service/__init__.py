@@ -1,0 +1,1 @@
+"""Everything that listens or stores: HTTP, database, photo files."""

@@ -1,0 +1,87 @@
+"""The HTTP application: `create_app(settings)`, and no global state."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import Depends, FastAPI
+from fastapi.concurrency import run_in_threadpool
+from structlog.typing import FilteringBoundLogger
+
+from service import problems
+from service.gallery.calibrator import Calibrator
+from service.gallery.endpoints import router as items
+from service.gallery.gallery_endpoints import router as galleries
+from service.gate import Gate
+from service.limits import BodyLimit
+from service.logs import make_log
+from service.metrics import Metrics
+from service.operations.endpoints import router as operations
+from service.query import refuse_unknown_query
+from service.recognition.endpoints import router as recognition
+from service.settings import Settings
+from service.telemetry import Telemetry
+from service.workspace import Workspace
+
+__all__ = ["create_app", "prepare"]
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application over one data folder. Everything it holds is opened at its start and closed at its end."""
+    log = make_log(settings)
+    metrics = Metrics()
+    app = FastAPI(
+        title="Whichone",
+        version="1",
+        summary="Which known instance does this photo show, or is it unknown?",
+        lifespan=_lifespan(settings, log, metrics),
+        dependencies=[Depends(refuse_unknown_query)],
+        docs_url=None,  # its page would load scripts from strangers
+        redoc_url=None,
+    )
+    app.state.metrics = metrics
+    app.state.gate = Gate(concurrency=settings.concurrency, waiting=settings.max_waiting)
+    problems.install(app)
+    for router in (recognition, items, galleries, operations):
+        app.include_router(router)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_request_bytes, timeout=settings.body_timeout)
+    app.add_middleware(Telemetry, log=log, metrics=metrics)
+    return app
+
+
+def prepare(workspace: Workspace) -> None:
+    """Make the workspace ready to serve; a first admin key that had to be made is printed, this once."""
+    workspace.prepare()
+    given = workspace.settings.admin_key
+    made = workspace.keys.ensure_admin(None if given is None else given.get_secret_value())
+    if made is not None:
+        print(
+            f"whichone: the first admin key, shown this once: {made}\n"
+            "whichone: send it as X-API-Key; `whichone keys` makes and revokes others",
+            file=sys.stderr,
+            flush=True,
+        )
+    workspace.start()
+
+
+def _lifespan(settings: Settings, log: FilteringBoundLogger, metrics: Metrics):  # type: ignore[no-untyped-def]
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        workspace = Workspace(settings)
+        calibrator: Calibrator | None = None
+        try:
+            await run_in_threadpool(prepare, workspace)
+            app.state.workspace = workspace
+            metrics.watch(workspace)
+            calibrator = Calibrator(workspace.galleries, log)
+            calibrator.start()
+            log.info("ready", model=workspace.bundle.id, galleries=len(workspace.galleries.replicas()))
+            yield
+        finally:
+            if calibrator is not None:
+                await run_in_threadpool(calibrator.stop)
+            await run_in_threadpool(workspace.close)
+
+    return lifespan

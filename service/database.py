@@ -1,0 +1,165 @@
+"""Connections and transactions, for SQLite in the data folder and for PostgreSQL.
+
+`read()` gives one consistent snapshot; `write()` is durable once it returns. On SQLite, a write takes the write lock as
+it begins (BEGIN IMMEDIATE), never in its middle, where SQLite could only fail; inside a process writers queue on a lock
+of their own, which is fair, and between processes on SQLite's busy timeout.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from service.errors import DatabaseTooNew, DatabaseUnavailable
+from service.locks import file_lock
+from service.settings import Settings
+
+__all__ = ["Database"]
+
+SQLITE_BUSY_MS = 30_000
+MIGRATION_LOCK = 0x77686963686F6E65  # "whichone": the advisory lock's number on PostgreSQL
+_BEGIN = "sqlite_begin"
+
+
+class Database:
+    """The database of one data folder. Thread-safe; create one a process, after any fork."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._folder = settings.data
+        if settings.database_url is None:
+            settings.data.mkdir(parents=True, exist_ok=True)
+            self.engine = _sqlite_engine(settings.data / "whichone.db")
+        else:
+            self.engine = _postgres_engine(settings.database_url.get_secret_value())
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self._readers: Engine
+        self._writers: Engine
+        if self.is_sqlite:
+            self._readers = self.engine.execution_options(**{_BEGIN: "BEGIN"})
+            self._writers = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+        else:
+            self._readers = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            self._writers = self.engine
+        self._writing = threading.Lock()
+
+    def migrate(self) -> None:
+        """Bring the schema up to date; several processes may do so at once.
+
+        Raises:
+            DatabaseTooNew: a newer Whichone has been here.
+            DatabaseUnavailable: no connection.
+        """
+        if self.is_sqlite:
+            self._enter_wal()
+        with _translated(), self._writers.begin() as connection:
+            if not self.is_sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+            config = Config()
+            config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+            config.attributes["connection"] = connection
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                raise DatabaseTooNew(
+                    "the database was last used by a newer Whichone than this one; install that version, or name "
+                    "another WHICHONE_DATA or WHICHONE_DATABASE_URL"
+                ) from error
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session that sees one moment of the database throughout.
+
+        Raises:
+            DatabaseUnavailable: no connection.
+        """
+        with _translated(), Session(self._readers, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session that is committed, durably, when the block ends, or rolled back when it raises.
+
+        Raises:
+            DatabaseUnavailable: no connection, or the lock of another process did not end.
+        """
+        turn = self._writing if self.is_sqlite else nullcontext()
+        with turn, _translated(), Session(self._writers, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def ping(self) -> None:
+        """Ask the database anything.
+
+        Raises:
+            DatabaseUnavailable: it does not answer.
+        """
+        with self.read() as session:
+            session.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+    def _enter_wal(self) -> None:
+        # SQLite does not wait for others while it changes the journal mode, hence a lock around it.
+        with file_lock(self._folder / "migrate.lock"):
+            connection = sqlite3.connect(self._folder / "whichone.db", timeout=SQLITE_BUSY_MS / 1000)
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            finally:
+                connection.close()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        message = f"the database does not answer: {str(error.orig).strip().splitlines()[0]}"
+        raise DatabaseUnavailable(message) from error
+
+
+def _sqlite_engine(path: Path) -> Engine:
+    engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # no BEGIN by the driver: `_begin` below says which kind
+        cursor = connection.cursor()
+        for pragma in ("synchronous = FULL", "foreign_keys = ON", f"busy_timeout = {SQLITE_BUSY_MS}"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+
+    return engine
+
+
+def _postgres_engine(url: str) -> Engine:
+    target = make_url(url).set(drivername="postgresql+psycopg")
+    try:
+        return create_engine(
+            target,
+            pool_size=10,
+            max_overflow=20,
+            pool_pre_ping=True,
+            # A role may have been set to trade durability for speed; an acknowledged item must survive.
+            connect_args={"options": "-c synchronous_commit=on", "connect_timeout": 10},
+        )
+    except ModuleNotFoundError as error:
+        raise DatabaseUnavailable(
+            "WHICHONE_DATABASE_URL needs psycopg: install it with `pip install 'whichone[postgres]'`"
+        ) from error

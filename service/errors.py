@@ -1,0 +1,264 @@
+"""The service's branch of the error tree: stable codes, and still nothing about HTTP (see `service.problems`).
+
+WhichoneError
+├── InputError
+│   └── RequestError            a request that cannot be used: fields, labels, metadata, bodies, limits
+├── NotFound                    a gallery, item, label, photo or key that is not there
+├── Conflict                    the request is fine, but the state it meets is not
+├── AccessError                 a key is missing, wrong or lacks a scope
+├── Overloaded                  too much work is waiting already
+├── SettingsError               an environment variable that cannot be used
+└── StorageError                database or photo store
+"""
+
+from __future__ import annotations
+
+from embedding.errors import InputError, WhichoneError
+
+__all__ = [
+    "AccessError",
+    "BundleMismatch",
+    "Conflict",
+    "DatabaseTooNew",
+    "DatabaseUnavailable",
+    "DuplicateItem",
+    "EmptyGallery",
+    "FieldInvalid",
+    "FieldMissing",
+    "FieldTooLarge",
+    "FieldUnknown",
+    "GalleryPinned",
+    "InvalidGalleryName",
+    "InvalidLabel",
+    "InvalidMetadata",
+    "InvalidSetting",
+    "MalformedBody",
+    "MissingKey",
+    "NotFound",
+    "Overloaded",
+    "PhotoLost",
+    "RequestError",
+    "RequestTooLarge",
+    "ScopeMissing",
+    "SettingsError",
+    "SlowRequest",
+    "StorageError",
+    "TooManyImages",
+    "UnknownGallery",
+    "UnknownItem",
+    "UnknownKey",
+    "UnknownLabel",
+    "UnknownSetting",
+    "UnsupportedBody",
+    "WrongKey",
+]
+
+
+class RequestError(InputError):
+    """A request that cannot be used as it is."""
+
+    code = "invalid_request"
+
+
+class FieldMissing(RequestError):
+    """A field that the call needs did not come."""
+
+    code = "missing_field"
+
+
+class FieldUnknown(RequestError):
+    """A field came that the call does not know."""
+
+    code = "unknown_field"
+
+
+class FieldInvalid(RequestError):
+    """A field's value is not of the kind, or not in the range, that the call takes."""
+
+    code = "invalid_field"
+
+
+class FieldTooLarge(RequestError):
+    """A text field is longer than the server reads."""
+
+    code = "field_too_large"
+
+
+class InvalidLabel(RequestError):
+    """A label that is empty, too long, or carries control characters."""
+
+    code = "invalid_label"
+
+
+class InvalidGalleryName(RequestError):
+    """A gallery name outside [a-z0-9][a-z0-9_-]{0,63}."""
+
+    code = "invalid_gallery_name"
+
+
+class InvalidMetadata(RequestError):
+    """Metadata that is not a JSON object, or is too large or too deep."""
+
+    code = "invalid_metadata"
+
+
+class MalformedBody(RequestError):
+    """A body that cannot be parsed as what its Content-Type says."""
+
+    code = "malformed_body"
+
+
+class UnsupportedBody(RequestError):
+    """A Content-Type that the call does not take."""
+
+    code = "unsupported_body"
+
+
+class RequestTooLarge(RequestError):
+    """More bytes than one request may carry."""
+
+    code = "request_too_large"
+
+
+class TooManyImages(RequestError):
+    """More photos than one request may carry."""
+
+    code = "too_many_images"
+
+
+class SlowRequest(RequestError):
+    """The body stopped coming."""
+
+    code = "slow_request"
+
+
+class NotFound(WhichoneError):
+    """What the request names is not there."""
+
+    code = "not_found"
+
+
+class UnknownGallery(NotFound):
+    """No gallery of this name."""
+
+    code = "unknown_gallery"
+
+
+class UnknownItem(NotFound):
+    """No item of this id in the gallery, or no longer."""
+
+    code = "unknown_item"
+
+
+class UnknownLabel(NotFound):
+    """No item of the gallery carries this label."""
+
+    code = "unknown_label"
+
+
+class UnknownKey(NotFound):
+    """No API key of this name."""
+
+    code = "unknown_key"
+
+
+class Conflict(WhichoneError):
+    """The request is fine, but the state it meets is not."""
+
+    code = "conflict"
+
+
+class DuplicateItem(Conflict):
+    """The change would make two items of one photo and label, or two keys of one name."""
+
+    code = "duplicate"
+
+
+class BundleMismatch(Conflict):
+    """The gallery was embedded with another bundle than the one that is loaded."""
+
+    code = "bundle_mismatch"
+
+
+class EmptyGallery(Conflict):
+    """The gallery holds nothing to do this with."""
+
+    code = "empty_gallery"
+
+
+class GalleryPinned(Conflict):
+    """The gallery is held at an older generation since a rollback."""
+
+    code = "gallery_pinned"
+
+
+class AccessError(WhichoneError):
+    """The caller may not do this."""
+
+    code = "access_denied"
+
+
+class MissingKey(AccessError):
+    """The call needs a key and none came."""
+
+    code = "missing_key"
+
+
+class WrongKey(AccessError):
+    """The key is not one of this server's, or was revoked."""
+
+    code = "wrong_key"
+
+
+class ScopeMissing(AccessError):
+    """The key is good, but not for this call."""
+
+    code = "scope_missing"
+
+
+class Overloaded(WhichoneError):
+    """As much work is waiting as the server accepts."""
+
+    code = "overloaded"
+
+
+class SettingsError(WhichoneError):
+    """The configuration cannot be used."""
+
+    code = "settings"
+
+
+class UnknownSetting(SettingsError):
+    """A WHICHONE_ variable that means nothing."""
+
+    code = "unknown_setting"
+
+
+class InvalidSetting(SettingsError):
+    """A setting's value cannot be used."""
+
+    code = "invalid_setting"
+
+
+class StorageError(WhichoneError):
+    """Database or photo store."""
+
+    code = "storage"
+
+
+class DatabaseUnavailable(StorageError):
+    """The database does not answer, or stayed locked too long."""
+
+    code = "database_unavailable"
+
+
+class DatabaseTooNew(StorageError):
+    """The database was migrated by a newer Whichone than this one."""
+
+    code = "database_too_new"
+
+
+class PhotoLost(StorageError):
+    """The database knows a photo whose file is not on disk, or no longer has its sha256."""
+
+    code = "photo_lost"

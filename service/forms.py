@@ -1,0 +1,196 @@
+"""Request bodies: multipart forms and JSON, read within limits, with errors that name the field."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from service.errors import (
+    FieldInvalid,
+    FieldMissing,
+    FieldTooLarge,
+    FieldUnknown,
+    MalformedBody,
+    TooManyImages,
+    UnsupportedBody,
+)
+
+__all__ = ["Form", "UploadSource", "content_type", "json_object", "photo_of_base64", "read_form"]
+
+_MAX_FIELDS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class UploadSource:
+    """An uploaded photo; small ones are in memory, large ones in a temporary file."""
+
+    upload: UploadFile
+
+    @property
+    def name(self) -> str:
+        return (self.upload.filename or "photo")[:100]
+
+    def read(self) -> bytes:
+        self.upload.file.seek(0)
+        return self.upload.file.read()
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A multipart form whose field names were checked."""
+
+    data: FormData
+
+    def text(self, name: str) -> str | None:
+        """A text field, None if it did not come.
+
+        Raises:
+            FieldInvalid: it came as a file, or twice.
+        """
+        values = self.data.getlist(name)
+        if not values:
+            return None
+        if len(values) > 1:
+            raise FieldInvalid(f"field `{name}` came {len(values)} times; send it once", field=name)
+        if not isinstance(values[0], str):
+            raise FieldInvalid(f"field `{name}` came as a file; send it as text", field=name)
+        return values[0]
+
+    def required_text(self, name: str) -> str:
+        """A text field.
+
+        Raises:
+            FieldMissing: it did not come; names what did.
+        """
+        value = self.text(name)
+        if value is None:
+            raise self._missing(name)
+        return value
+
+    def photos(self, name: str, *, most: int) -> list[UploadSource]:
+        """One or more files.
+
+        Raises:
+            FieldMissing, TooManyImages; FieldInvalid: it came as text.
+        """
+        values = self.data.getlist(name)
+        if not values:
+            raise self._missing(name)
+        if len(values) > most:
+            raise too_many_images(most, name)
+        sources = [UploadSource(value) for value in values if isinstance(value, UploadFile)]
+        if len(sources) < len(values):
+            raise FieldInvalid(
+                f"field `{name}` came as text; send it as a file (curl: -F {name}=@photo.jpg)", field=name
+            )
+        return sources
+
+    def _missing(self, name: str) -> FieldMissing:
+        return _missing(name, list(self.data.keys()))
+
+
+def _missing(name: str, came: Sequence[str]) -> FieldMissing:
+    got = ", ".join(f"`{other[:40]}`" for other in list(dict.fromkeys(came))[:8]) or "no field at all"
+    return FieldMissing(f"field `{name}` is missing; got {got}", field=name, got=[other[:40] for other in came[:8]])
+
+
+def too_many_images(most: int, field: str) -> TooManyImages:
+    """More photos than a request may carry."""
+    message = f"one request carries up to {most} photo{'s' if most > 1 else ''} in `{field}`; send several requests"
+    return TooManyImages(message, field=field, limit=most)
+
+
+def content_type(request: Request) -> str:
+    """The body's media type, in lower case, without parameters; empty if there is none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def read_form(
+    request: Request, *, required: Sequence[str], optional: Sequence[str], most_photos: int, max_text: int
+) -> Form:
+    """Read a multipart form. Its files live as long as the request.
+
+    Args:
+        required, optional: names of the fields that the call takes.
+        most_photos: files that will be read.
+        max_text: bytes of one text field.
+
+    Raises:
+        UnsupportedBody: no multipart body. MalformedBody: one that cannot be parsed.
+        FieldUnknown, FieldMissing, FieldTooLarge, TooManyImages, RequestTooLarge.
+    """
+    if content_type(request) != "multipart/form-data":
+        came = content_type(request) or "a body without Content-Type"
+        raise UnsupportedBody(f"send multipart/form-data with field `{required[0]}`; got {came[:60]}", got=came[:60])
+    try:
+        data = await request.form(max_files=most_photos + 1, max_fields=_MAX_FIELDS, max_part_size=max_text)
+    except HTTPException as error:
+        raise _form_error(str(error.detail), max_text, most_photos) from error
+    form = Form(data)
+    fields = list(data.keys())
+    for name in required:
+        if name not in data:
+            raise _missing(name, fields)
+    known = [*required, *optional]
+    for name in fields:
+        if name not in known:
+            listed = ", ".join(f"`{field}`" for field in known)
+            raise FieldUnknown(f"field `{name[:40]}` is unknown here; the fields are {listed}", field=name[:40])
+    return form
+
+
+def _form_error(detail: str, max_text: int, most_photos: int) -> Exception:
+    # Starlette tells its limits apart by their sentences only.
+    if detail.startswith("Too many files"):
+        return too_many_images(most_photos, "images" if most_photos > 1 else "image")
+    if detail.startswith("Part exceeded"):
+        return FieldTooLarge(f"a text field may have {max_text} bytes; photos are sent as files", limit=max_text)
+    return MalformedBody(f"the multipart body cannot be read: {detail}")
+
+
+async def json_object(request: Request, *, known: Sequence[str]) -> dict[str, Any]:
+    """Read a JSON body that must be an object with no other than the `known` members.
+
+    Raises:
+        MalformedBody, FieldUnknown, RequestTooLarge.
+    """
+    body = await request.body()
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        came = "an empty body" if not body else "something else"
+        raise MalformedBody(f"the body must be a JSON object; got {came}") from error
+    if not isinstance(value, dict):
+        raise MalformedBody(f"the body must be a JSON object; got {type(value).__name__}")
+    for name in value:
+        if name not in known:
+            listed = ", ".join(f"`{field}`" for field in known)
+            raise FieldUnknown(f"`{name[:40]}` is unknown here; the members are {listed}", field=name[:40])
+    return value
+
+
+def photo_of_base64(body: dict[str, Any], name: str) -> bytes:
+    """A photo from a member that holds base64, with or without a `data:` prefix.
+
+    Raises:
+        FieldMissing, FieldInvalid.
+    """
+    if name not in body:
+        raise _missing(name, list(body))
+    text = body[name]
+    if not isinstance(text, str):
+        raise FieldInvalid(f"`{name}` must be a string of base64", field=name)
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise FieldInvalid(f"`{name}` is not base64: {error}", field=name) from error

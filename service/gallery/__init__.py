@@ -1,0 +1,1 @@
+"""Galleries: their items, labels, replicas in memory, calibrations and generations."""

@@ -1,0 +1,228 @@
+"""Photos into a gallery: decode, embed, store the file, then one transaction for all of a request."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from sqlalchemy.orm import Session
+
+from embedding.errors import WhichoneError
+from service.database import Database
+from service.gallery.item_repository import ItemRepository
+from service.gallery.replica import Model, check_bundle
+from service.gallery.repository import GalleryRepository
+from service.gallery.words import external_id_of, gallery_name, label_of
+from service.models import Gallery, ItemRow
+from service.photo_embedding import EmbeddedItem, PhotoEmbedder
+from service.photos import PhotoStore, sha256_of
+
+__all__ = ["Enrolled", "Enrolment", "Kind", "PhotoSource", "open_gallery"]
+
+Kind = Literal["item", "distractor"]
+
+MOST_VIEWS = 256
+"""Items of a gallery that get simulated re-photographs: enough to calibrate on, and later ones are added quicker."""
+
+
+class PhotoSource(Protocol):
+    """Where a photo's bytes come from; asked when needed, so that a request's photos are in memory one by one."""
+
+    @property
+    def name(self) -> str:
+        """For messages: the field or file."""
+        ...
+
+    def read(self) -> bytes:
+        """All of the bytes, also when asked again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """A photo that is in the gallery now; `duplicate` when photo and label were in it before."""
+
+    id: str
+    label: str | None
+    sha256: str
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a request asks for, checked."""
+
+    gallery: str
+    kind: Kind
+    label: str
+    external_id: str | None
+    metadata: dict[str, Any]
+
+
+class _Vanished(Exception):
+    """A photo that the gallery had when the request was prepared is gone at its commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A photo on its way; `embedded` is None when the gallery seems to have it."""
+
+    source: PhotoSource
+    sha256: str
+    embedded: EmbeddedItem | None
+
+
+class Enrolment:
+    """Adds items and distractors. Thread-safe."""
+
+    def __init__(
+        self, *, database: Database, photos: PhotoStore, embedder: PhotoEmbedder, model: Model, far_budget: float
+    ) -> None:
+        self._database = database
+        self._photos = photos
+        self._embedder = embedder
+        self._model = model
+        self._far_budget = far_budget
+
+    def enrol(
+        self,
+        gallery: str,
+        label: str | None,
+        sources: Sequence[PhotoSource],
+        *,
+        external_id: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> list[Enrolled]:
+        """Add photos to a gallery, which comes into being with its first: all of them or, at any error, none.
+
+        Once this returns, rows, embeddings and photos survive a power cut, and every process finds them.
+
+        Args:
+            label: None for distractors.
+            metadata: a JSON object that `words.metadata_of` let pass.
+
+        Raises:
+            InvalidGalleryName, InvalidLabel, FieldInvalid, BundleMismatch, DatabaseUnavailable; ImageError, whose
+            details name the photo's field and file.
+        """
+        gallery_name(gallery)
+        kind: Kind = "distractor" if label is None else "item"
+        kept_label = "" if label is None else label_of(label)
+        kept_id = None if external_id is None else external_id_of(external_id)
+        wanted = _Wanted(gallery, kind, kept_label, kept_id, metadata or {})
+        try:
+            return self._commit(wanted, self._prepare(wanted, sources, trust_known=True))
+        except _Vanished:  # a photo that the gallery had was deleted while this request was on its way
+            return self._commit(wanted, self._prepare(wanted, sources, trust_known=False))
+
+    def _commit(self, wanted: _Wanted, prepared: Sequence[_Prepared]) -> list[Enrolled]:
+        with self._photos.adding():
+            for photo in prepared:
+                self._photos.put(photo.source.read())
+            with self._database.write() as session:
+                row = open_gallery(session, wanted.gallery, self._model, self._far_budget)
+                writer = _Writer(session, row, wanted)
+                return [writer.add(photo) for photo in prepared]
+
+    def _prepare(self, wanted: _Wanted, sources: Sequence[PhotoSource], *, trust_known: bool) -> list[_Prepared]:
+        row, views = self._look_up(wanted.gallery)
+        prepared = []
+        for place, source in enumerate(sources):
+            data = source.read()
+            sha256 = sha256_of(data)
+            if trust_known and row is not None and self._has(row, wanted, sha256):
+                prepared.append(_Prepared(source, sha256, None))
+                continue
+            seed = int(sha256[:8], 16) if wanted.kind == "item" and place < views else None
+            try:
+                embedded = self._embedder.item(data, seed=seed)
+            except WhichoneError as error:
+                _name_photo(error, source, place, len(sources))
+                raise
+            prepared.append(_Prepared(source, sha256, embedded))
+        return prepared
+
+    def _look_up(self, gallery: str) -> tuple[Gallery | None, int]:
+        """The gallery, if it is there, and how many further items are to have views."""
+        with self._database.read() as session:
+            repository = GalleryRepository(session)
+            row = repository.by_name(gallery)
+            if row is None:
+                return None, MOST_VIEWS
+            if not repository.is_empty(row):
+                check_bundle(row, self._model)
+            return row, MOST_VIEWS - ItemRepository(session, row).count_with_views(MOST_VIEWS)
+
+    def _has(self, row: Gallery, wanted: _Wanted, sha256: str) -> bool:
+        with self._database.read() as session:
+            return ItemRepository(session, row).of_photo(wanted.kind, wanted.label, sha256) is not None
+
+
+class _Writer:
+    """The rows of one request, inside its transaction; a change number is taken only when something changes."""
+
+    def __init__(self, session: Session, gallery: Gallery, wanted: _Wanted) -> None:
+        self._galleries = GalleryRepository(session)
+        self._items = ItemRepository(session, gallery)
+        self._gallery = gallery
+        self._wanted = wanted
+        self._change: int | None = None
+
+    def add(self, photo: _Prepared) -> Enrolled:
+        """Add a photo, or find it there."""
+        wanted = self._wanted
+        known = self._items.of_photo(wanted.kind, wanted.label, photo.sha256)
+        if known is not None:
+            return Enrolled(known.id, known.label or None, photo.sha256, duplicate=True)
+        if photo.embedded is None:
+            raise _Vanished
+        row = self._row(photo.sha256, photo.embedded)
+        self._items.add(row)
+        return Enrolled(row.id, row.label or None, photo.sha256, duplicate=False)
+
+    def _row(self, sha256: str, embedded: EmbeddedItem) -> ItemRow:
+        if self._change is None:
+            self._change = self._galleries.next_change(self._gallery, items=True)
+        return ItemRow(
+            id=uuid.uuid4().hex,
+            gallery_id=self._gallery.id,
+            kind=self._wanted.kind,
+            label=self._wanted.label,
+            image_sha256=sha256,
+            external_id=self._wanted.external_id,
+            item_metadata=self._wanted.metadata,
+            embedding=embedded.embedding.astype("<f4").tobytes(),
+            views=embedded.views.astype("<f4").tobytes(),
+            width=embedded.width,
+            height=embedded.height,
+            change=self._change,
+        )
+
+
+def open_gallery(session: Session, name: str, model: Model, far_budget: float) -> Gallery:
+    """The gallery for writing, made if it is not there; an empty one takes on the loaded bundle.
+
+    Raises:
+        BundleMismatch: it holds embeddings of another bundle.
+    """
+    repository = GalleryRepository(session)
+    row = repository.locked(name)
+    if row is None:
+        repository.create(name, bundle_sha256=model.sha256, far_budget=far_budget)
+        row = repository.locked(name)
+    if row is None:
+        raise AssertionError("a gallery that was just made is not there")
+    if row.bundle_sha256 != model.sha256 and repository.is_empty(row) and not row.generation:
+        row.bundle_sha256 = model.sha256
+    check_bundle(row, model)
+    return row
+
+
+def _name_photo(error: WhichoneError, source: PhotoSource, place: int, count: int) -> None:
+    """Say which of several photos an error is about."""
+    error.details.setdefault("field", f"images[{place}]")
+    error.details.setdefault("filename", source.name)
+    if count > 1:
+        error.message = f"Photo {place + 1} of {count} ({source.name}): {error.message} None of them was added."

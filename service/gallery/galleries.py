@@ -1,0 +1,257 @@
+"""Every gallery of one process: replicas on demand, calibration, publishing and rolling back generations."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.calibration import Calibration
+from index.errors import NotCalibratable
+from index.generation import Generation, list_generations, publish, rollback, verify_generation, write_generation
+from index.recognizer import Recognizer
+from index.simulation import calibrate
+from service.database import Database
+from service.errors import EmptyGallery, GalleryPinned, UnknownGallery
+from service.gallery.replica import Answer, Model, Replica, check_bundle, load_recognizer
+from service.gallery.repository import GalleryRepository, Staleness
+from service.gallery.words import gallery_name
+from service.locks import file_lock, try_file_lock
+from service.models import Gallery
+
+__all__ = ["DEFAULT_GALLERY", "Galleries"]
+
+DEFAULT_GALLERY = "default"
+
+_COPIED = 50_000
+"""Galleries up to so many items are calibrated on a copy; for a larger one, its changes are held off instead."""
+
+
+class Galleries:
+    """The galleries of one database, as one process serves them. Thread-safe.
+
+    Args:
+        folder: where each gallery's generations stand in a folder of its name.
+    """
+
+    def __init__(self, database: Database, model: Model, folder: Path) -> None:
+        self._database = database
+        self._model = model
+        self._folder = folder
+        self._replicas: dict[str, Replica] = {}
+        self._making = threading.Lock()
+        self._not_calibratable: dict[str, int] = {}
+
+    def root(self, name: str) -> Path:
+        """The folder of a gallery's generations."""
+        return self._folder / name
+
+    def row(self, name: str) -> Gallery:
+        """The gallery's row.
+
+        Raises:
+            InvalidGalleryName, UnknownGallery: the latter names the galleries that exist.
+        """
+        with self._database.read() as session:
+            return existing(GalleryRepository(session), name)
+
+    def rows(self) -> list[Gallery]:
+        """Every gallery's row, by name."""
+        with self._database.read() as session:
+            return list(GalleryRepository(session).all())
+
+    def replica(self, name: str) -> Replica:
+        """The replica of a gallery, made at its first use.
+
+        Raises:
+            InvalidGalleryName, UnknownGallery: see `row`.
+        """
+        replica = self._replicas.get(name)
+        if replica is not None:
+            return replica
+        self.row(name)
+        with self._making:
+            if name not in self._replicas:
+                self._replicas[name] = Replica(name, database=self._database, model=self._model, root=self.root(name))
+            return self._replicas[name]
+
+    def replicas(self) -> list[Replica]:
+        """Those that are in memory."""
+        return list(self._replicas.values())
+
+    def load_all(self) -> None:
+        """Load every gallery, so that one that cannot be served stops the start and not the first query.
+
+        Raises:
+            BundleMismatch, GenerationCorrupt, GenerationMismatch: names gallery and file.
+        """
+        for row in self.rows():
+            self.replica(row.name).catch_up()
+
+    def recognize(self, name: str, embedding: NDArray[np.float32], *, top_k: int) -> Answer:
+        """The verdict on one (d,) embedding; a gallery that has never been calibrated is calibrated first."""
+        replica = self.replica(name)
+        answer = replica.recognize(embedding, top_k=top_k)
+        if answer.verdict.reason != "not_calibrated" or not self._calibrate_first_time(name):
+            return answer
+        return replica.recognize(embedding, top_k=top_k)
+
+    def calibrate(self, name: str, far_budget: float | None = None) -> Calibration:
+        """Calibrate a gallery now, and keep `far_budget` for it if one is given.
+
+        Raises:
+            UnknownGallery, EmptyGallery, NotCalibratable, GalleryPinned.
+        """
+        self.row(name)
+        with file_lock(self.root(name) / "calibrate.lock"):
+            return self._calibrate(name, far_budget)
+
+    def stale(self) -> list[Staleness]:
+        """Galleries that changed since their calibration, but for those that are known to hold too little for one."""
+        with self._database.read() as session:
+            stale = GalleryRepository(session).stale()
+        return [entry for entry in stale if self._not_calibratable.get(entry.name) != entry.items_change]
+
+    def calibrate_in_background(self, entry: Staleness) -> bool:
+        """Calibrate a stale gallery, unless another process is at it. True when there is a new calibration."""
+        with try_file_lock(self.root(entry.name) / "calibrate.lock") as mine:
+            if not mine or all(entry.name != other.name for other in self.stale()):
+                return False
+            try:
+                self._calibrate(entry.name, None)
+            except (EmptyGallery, NotCalibratable):
+                self._not_calibratable[entry.name] = entry.items_change
+                return False
+            except GalleryPinned:
+                return False
+            return True
+
+    def publish(self, name: str) -> Generation:
+        """Write the gallery, as the database has it, as a new generation, and serve from it on. Ends a rollback.
+
+        Raises:
+            UnknownGallery, BundleMismatch.
+        """
+        self.row(name)
+        root = self.root(name)
+        with file_lock(root / "publish.lock"):
+            self._calibrate_if_stale(name)
+            with self._database.read() as session:
+                repository = GalleryRepository(session)
+                row = existing(repository, name)
+                check_bundle(row, self._model)
+                recognizer = load_recognizer(repository, row, self._model)
+            generation = write_generation(root, recognizer, change=row.change)
+            publish(root, generation.number)
+            self._point_at(name, generation.number, pinned=False)
+        return generation
+
+    def rollback(self, name: str, number: int | None = None) -> Generation:
+        """Serve an older generation exactly as it is, until the next `publish`: later changes wait.
+
+        Raises:
+            UnknownGallery, GenerationNotFound, GenerationCorrupt.
+        """
+        self.row(name)
+        root = self.root(name)
+        with file_lock(root / "publish.lock"):
+            generation = rollback(root, number)
+            self._point_at(name, generation.number, pinned=True)
+        return generation
+
+    def generations(self, name: str) -> list[int]:
+        """The numbers of the generations on disk."""
+        return list_generations(self.root(name))
+
+    def verify(self, name: str) -> list[Generation]:
+        """Check every file of every generation of a gallery.
+
+        Raises:
+            UnknownGallery, GenerationCorrupt: names the file.
+        """
+        self.row(name)
+        return [verify_generation(self.root(name), number) for number in self.generations(name)]
+
+    def _calibrate_first_time(self, name: str) -> bool:
+        row = self.row(name)
+        if row.pinned is not None or self._not_calibratable.get(name) == row.items_change:
+            return False
+        try:
+            with file_lock(self.root(name) / "calibrate.lock"):
+                if self.replica(name).uncalibrated():  # else another process has been quicker
+                    self._calibrate(name, None)
+        except NotCalibratable:
+            self._not_calibratable[name] = row.items_change
+            return False
+        return True
+
+    def _calibrate(self, name: str, far_budget: float | None, *, also_pinned: bool = False) -> Calibration:
+        with self._database.read() as session:
+            repository = GalleryRepository(session)
+            row = existing(repository, name)
+            check_bundle(row, self._model)
+            if row.pinned is not None and not also_pinned:
+                raise GalleryPinned(
+                    f"gallery {name!r} serves generation {row.pinned} since a rollback; publish it first", gallery=name
+                )
+            items, _ = self.replica(name).sizes()
+            small = items <= _COPIED or row.pinned is not None
+            copy = load_recognizer(repository, row, self._model) if small else None
+        budget = row.far_budget if far_budget is None else far_budget
+        if copy is not None:
+            calibration = _calibrated(copy, name, budget)
+        else:
+            calibration = self.replica(name).inspect(lambda live: _calibrated(live, name, budget))
+        with self._database.write() as session:
+            repository = GalleryRepository(session)
+            gallery = repository.locked(name)
+            assert gallery is not None  # noqa: S101  for mypy: galleries are never deleted
+            gallery.far_budget = budget
+            repository.add_calibration(gallery, basis=row.items_change, body=calibration.model_dump(mode="json"))
+        return calibration
+
+    def _calibrate_if_stale(self, name: str) -> None:
+        with self._database.read() as session:
+            repository = GalleryRepository(session)
+            row = existing(repository, name)
+            newest = repository.newest_calibration(row.id)
+        if newest is None or newest.basis < row.items_change:
+            with file_lock(self.root(name) / "calibrate.lock"), suppress(EmptyGallery, NotCalibratable):
+                self._calibrate(name, None, also_pinned=True)
+
+    def _point_at(self, name: str, number: int, *, pinned: bool) -> None:
+        with self._database.write() as session:
+            repository = GalleryRepository(session)
+            gallery = repository.locked(name)
+            assert gallery is not None  # noqa: S101  for mypy: galleries are never deleted
+            gallery.generation = number
+            gallery.pinned = number if pinned else None
+            session.flush()
+            repository.next_change(gallery, items=False)
+
+
+def existing(repository: GalleryRepository, name: str) -> Gallery:
+    """The gallery of this name.
+
+    Raises:
+        InvalidGalleryName, UnknownGallery: the latter names the galleries that exist.
+    """
+    row = repository.by_name(gallery_name(name))
+    if row is None:
+        names = [gallery.name for gallery in repository.all()]
+        listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+        raise UnknownGallery(
+            f"there is no gallery {name!r}; there are: {listed}. POST /index?gallery={name} makes one",
+            gallery=name,
+            existing=names[:100],
+        )
+    return row
+
+
+def _calibrated(recognizer: Recognizer, name: str, far_budget: float) -> Calibration:
+    if len(recognizer) == 0:
+        raise EmptyGallery(f"gallery {name!r} has no photos yet; add some with POST /index", gallery=name)
+    return calibrate(recognizer, far_budget=far_budget)

@@ -1,0 +1,82 @@
+"""`/galleries`: what there is; calibrate, publish, roll back."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from index.generation import Generation
+from service.auth import AsAdmin, AsReader
+from service.dependencies import CurrentWorkspace
+from service.gallery import schemas
+from service.models import Gallery
+from service.problems import PROBLEM_RESPONSES
+from service.workspace import Workspace
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/galleries", responses=PROBLEM_RESPONSES)
+
+
+@router.get("", dependencies=[AsReader])
+def list_galleries(workspace: CurrentWorkspace) -> schemas.GalleryList:
+    """Every gallery and how it stands."""
+    return schemas.GalleryList(galleries=[_info(workspace, row) for row in workspace.galleries.rows()])
+
+
+@router.post("/{name}/calibrate", dependencies=[AsAdmin])
+def calibrate(
+    workspace: CurrentWorkspace, name: str, body: schemas.CalibrateBody | None = None
+) -> schemas.CalibrationAnswer:
+    """Calibrate now, for the gallery's false-accept budget or a new one; answers when it is done."""
+    calibration = workspace.galleries.calibrate(name, None if body is None else body.far_budget)
+    return schemas.CalibrationAnswer(
+        gallery=name,
+        threshold=calibration.threshold,
+        far_budget=calibration.far_budget,
+        calibration=calibration.model_dump(mode="json"),
+    )
+
+
+@router.post("/{name}/publish", dependencies=[AsAdmin])
+def publish(workspace: CurrentWorkspace, name: str) -> schemas.GenerationAnswer:
+    """Write the gallery as a new generation and serve it, with all later changes. Ends a rollback."""
+    return _generation(name, workspace.galleries.publish(name), pinned=False)
+
+
+@router.post("/{name}/rollback", dependencies=[AsAdmin])
+def rollback(
+    workspace: CurrentWorkspace, name: str, body: schemas.RollbackBody | None = None
+) -> schemas.GenerationAnswer:
+    """Serve an older generation exactly as it is; changes go on being stored, and wait for the next publish."""
+    number = None if body is None else body.generation
+    return _generation(name, workspace.galleries.rollback(name, number), pinned=True)
+
+
+def _info(workspace: Workspace, row: Gallery) -> schemas.GalleryInfo:
+    sizes = workspace.gallery.sizes(row.name)
+    return schemas.GalleryInfo(
+        name=row.name,
+        items=sizes.items,
+        labels=sizes.labels,
+        distractors=sizes.distractors,
+        bundle_sha256=row.bundle_sha256,
+        far_budget=row.far_budget,
+        change=row.change,
+        generation=row.generation,
+        generations=workspace.galleries.generations(row.name),
+        pinned=row.pinned is not None,
+        created_at=row.created_at,
+    )
+
+
+def _generation(name: str, generation: Generation, *, pinned: bool) -> schemas.GenerationAnswer:
+    manifest = generation.manifest
+    return schemas.GenerationAnswer(
+        gallery=name,
+        generation=generation.number,
+        change=manifest.change,
+        items=manifest.items,
+        labels=manifest.labels,
+        distractors=manifest.distractors,
+        pinned=pinned,
+    )

@@ -1,0 +1,153 @@
+"""All SQL about items and distractors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, delete, func, insert, literal, select, update
+from sqlalchemy.orm import Session, aliased
+
+from service.models import Gallery, ItemRow, Removal
+
+__all__ = ["ItemFilter", "ItemRepository"]
+
+_IDS_AT_ONCE = 500  # well under the parameters that any SQLite takes
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFilter:
+    """Which items of a gallery; None does not ask."""
+
+    kind: str | None = None
+    label: str | None = None
+    external_id: str | None = None
+
+    def conditions(self, gallery: Gallery) -> list[ColumnElement[bool]]:
+        """As SQL."""
+        wanted = [ItemRow.gallery_id == gallery.id]
+        if self.kind is not None:
+            wanted.append(ItemRow.kind == self.kind)
+        if self.label is not None:
+            wanted.append(ItemRow.label == self.label)
+        if self.external_id is not None:
+            wanted.append(ItemRow.external_id == self.external_id)
+        return wanted
+
+
+class ItemRepository:
+    """Items of one gallery inside one transaction."""
+
+    def __init__(self, session: Session, gallery: Gallery) -> None:
+        self._session = session
+        self._gallery = gallery
+
+    def page(self, wanted: ItemFilter, *, after: int, limit: int) -> Sequence[ItemRow]:
+        """Up to `limit` items, in order of number, from the one after `after` on."""
+        statement = (
+            select(ItemRow)
+            .where(*wanted.conditions(self._gallery), ItemRow.number > after)
+            .order_by(ItemRow.number)
+            .limit(limit)
+        )
+        return self._session.scalars(statement).all()
+
+    def count(self, wanted: ItemFilter) -> int:
+        """How many there are."""
+        statement = select(func.count()).select_from(ItemRow).where(*wanted.conditions(self._gallery))
+        return self._session.execute(statement).scalar_one()
+
+    def by_id(self, id_: str) -> ItemRow | None:
+        """The item of this id, in this gallery."""
+        return self._session.scalar(select(ItemRow).where(ItemRow.id == id_, ItemRow.gallery_id == self._gallery.id))
+
+    def by_ids(self, ids: Sequence[str]) -> dict[str, ItemRow]:
+        """The items of these ids that are there; a few at most."""
+        rows = self._session.scalars(select(ItemRow).where(ItemRow.id.in_(ids)))
+        return {row.id: row for row in rows}
+
+    def of_photo(self, kind: str, label: str, sha256: str) -> ItemRow | None:
+        """The item of this photo and label."""
+        statement = select(ItemRow).where(
+            *ItemFilter(kind, label).conditions(self._gallery), ItemRow.image_sha256 == sha256
+        )
+        return self._session.scalar(statement)
+
+    def count_with_views(self, up_to: int) -> int:
+        """How many items carry views; counting stops at `up_to`."""
+        some = (
+            select(ItemRow.number)
+            .where(*ItemFilter("item").conditions(self._gallery), func.length(ItemRow.views) > 0)
+            .limit(up_to)
+            .subquery()
+        )
+        return self._session.execute(select(func.count()).select_from(some)).scalar_one()
+
+    def add(self, row: ItemRow) -> None:
+        """Store a new item."""
+        self._session.add(row)
+        self._session.flush()
+
+    def labels(self) -> list[tuple[str, int]]:
+        """Every label and how many items it has, by name."""
+        statement = (
+            select(ItemRow.label, func.count())
+            .where(*ItemFilter("item").conditions(self._gallery))
+            .group_by(ItemRow.label)
+            .order_by(ItemRow.label)
+        )
+        return list(self._session.execute(statement).tuples())
+
+    def relabel(self, old: str, new: str, change: int) -> int:
+        """Give all items of a label another; photos that the other has already are dropped. Returns how many were."""
+        twin = aliased(ItemRow)
+        doubled = (
+            *ItemFilter("item", old).conditions(self._gallery),
+            select(twin.number)
+            .where(
+                twin.gallery_id == self._gallery.id,
+                twin.kind == "item",
+                twin.label == new,
+                twin.image_sha256 == ItemRow.image_sha256,
+            )
+            .exists(),
+        )
+        dropped = self._remove(doubled, change)
+        self._session.execute(
+            update(ItemRow)
+            .where(*ItemFilter("item", old).conditions(self._gallery))
+            .values(label=new, change=change)
+            .execution_options(synchronize_session=False)
+        )
+        return dropped
+
+    def remove(self, wanted: ItemFilter, change: int) -> tuple[int, list[str]]:
+        """Remove items. Returns how many, and the sha256 of their photos."""
+        conditions = tuple(wanted.conditions(self._gallery))
+        shas = self._session.scalars(select(ItemRow.image_sha256).where(*conditions).distinct()).all()
+        return self._remove(conditions, change), list(shas)
+
+    def remove_one(self, row: ItemRow, change: int) -> None:
+        """Remove one item."""
+        self._remove((ItemRow.number == row.number,), change)
+
+    def _remove(self, conditions: tuple[ColumnElement[bool], ...], change: int) -> int:
+        gone = select(ItemRow.gallery_id, literal(change), ItemRow.number).where(*conditions)
+        self._session.execute(insert(Removal).from_select(["gallery_id", "change", "number"], gone))
+        numbers = select(Removal.number).where(Removal.gallery_id == self._gallery.id, Removal.change == change)
+        statement = (
+            delete(ItemRow)
+            .where(ItemRow.number.in_(numbers))
+            .returning(ItemRow.number)
+            .execution_options(synchronize_session=False)
+        )
+        return len(self._session.execute(statement).all())
+
+
+def referenced(session: Session, shas: Sequence[str]) -> set[str]:
+    """Those of `shas` that an item of any gallery refers to."""
+    found: set[str] = set()
+    for start in range(0, len(shas), _IDS_AT_ONCE):
+        part = shas[start : start + _IDS_AT_ONCE]
+        found.update(session.scalars(select(ItemRow.image_sha256).where(ItemRow.image_sha256.in_(part))))
+    return found

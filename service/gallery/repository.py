@@ -1,0 +1,120 @@
+"""All SQL about galleries, their changes and their calibrations (items: `item_repository`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session, undefer
+
+from service.models import CalibrationRow, Gallery, ItemRow, Removal
+
+__all__ = ["GalleryRepository", "Staleness"]
+
+_ROWS_AT_ONCE = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Staleness:
+    """A gallery whose newest calibration (its `basis`, 0 for none) is older than its last item change."""
+
+    name: str
+    items_change: int
+    basis: int
+
+
+class GalleryRepository:
+    """Galleries inside one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def all(self) -> Sequence[Gallery]:
+        """Every gallery, by name."""
+        return self._session.scalars(select(Gallery).order_by(Gallery.name)).all()
+
+    def by_name(self, name: str) -> Gallery | None:
+        """The gallery of this name."""
+        return self._session.scalar(select(Gallery).where(Gallery.name == name))
+
+    def locked(self, name: str) -> Gallery | None:
+        """The gallery, kept from changing in other transactions until this one ends."""
+        return self._session.scalar(select(Gallery).where(Gallery.name == name).with_for_update())
+
+    def create(self, name: str, *, bundle_sha256: str, far_budget: float) -> None:
+        """Make a gallery, unless somebody made it meanwhile."""
+        values = {
+            "name": name,
+            "bundle_sha256": bundle_sha256,
+            "far_budget": far_budget,
+        }
+        insert = sqlite.insert if self._session.get_bind().dialect.name == "sqlite" else postgresql.insert
+        self._session.execute(insert(Gallery).values(values).on_conflict_do_nothing(index_elements=["name"]))
+
+    def next_change(self, gallery: Gallery, *, items: bool) -> int:
+        """Raise and return the gallery's change number; `items` when an item or distractor changes with it."""
+        values: dict[str, Any] = {"change": Gallery.change + 1}
+        if items:
+            values["items_change"] = Gallery.change + 1
+        statement = update(Gallery).where(Gallery.id == gallery.id).values(values).returning(Gallery.change)
+        change: int = self._session.execute(statement).scalar_one()
+        self._session.refresh(gallery)
+        return change
+
+    def is_empty(self, gallery: Gallery) -> bool:
+        """Whether it has neither items nor distractors."""
+        return self._session.scalar(select(ItemRow.number).where(ItemRow.gallery_id == gallery.id).limit(1)) is None
+
+    def changed_items(self, gallery_id: int, since: int) -> Iterator[Sequence[ItemRow]]:
+        """Items and distractors stamped later than `since`, with embeddings, some at a time, in order of number."""
+        after = 0
+        while True:
+            statement = (
+                select(ItemRow)
+                .where(ItemRow.gallery_id == gallery_id, ItemRow.change > since, ItemRow.number > after)
+                .order_by(ItemRow.number)
+                .limit(_ROWS_AT_ONCE)
+                .options(undefer(ItemRow.embedding), undefer(ItemRow.views))
+            )
+            rows = self._session.scalars(statement).all()
+            if not rows:
+                return
+            after = rows[-1].number
+            yield rows
+            self._session.expunge_all()
+
+    def removed_numbers(self, gallery_id: int, since: int) -> Sequence[int]:
+        """Numbers of items removed later than `since`."""
+        statement = select(Removal.number).where(Removal.gallery_id == gallery_id, Removal.change > since)
+        return self._session.scalars(statement).all()
+
+    def newest_calibration(self, gallery_id: int) -> CalibrationRow | None:
+        """The calibration in use."""
+        statement = (
+            select(CalibrationRow)
+            .where(CalibrationRow.gallery_id == gallery_id)
+            .order_by(CalibrationRow.change.desc())
+            .limit(1)
+        )
+        return self._session.scalar(statement)
+
+    def add_calibration(self, gallery: Gallery, *, basis: int, body: dict[str, Any]) -> None:
+        """Store a calibration; every replica takes it up with its next catching up."""
+        change = self.next_change(gallery, items=False)
+        self._session.add(CalibrationRow(gallery_id=gallery.id, change=change, basis=basis, body=body))
+
+    def stale(self) -> list[Staleness]:
+        """Galleries that changed after their newest calibration was computed; pinned ones are left in peace."""
+        basis = (
+            select(func.coalesce(func.max(CalibrationRow.basis), 0))
+            .where(CalibrationRow.gallery_id == Gallery.id)
+            .correlate(Gallery)
+            .scalar_subquery()
+        )
+        statement = select(Gallery.name, Gallery.items_change, basis).where(
+            Gallery.items_change > basis, Gallery.pinned.is_(None)
+        )
+        return [Staleness(*row) for row in self._session.execute(statement).tuples()]

@@ -1,0 +1,186 @@
+"""The gallery's answers and JSON bodies."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.models import ItemRow
+
+__all__ = [
+    "CalibrateBody",
+    "CalibrationAnswer",
+    "EnrolledList",
+    "EnrolledPhoto",
+    "GalleryInfo",
+    "GalleryList",
+    "GenerationAnswer",
+    "ItemInfo",
+    "ItemList",
+    "ItemPatch",
+    "LabelCount",
+    "LabelList",
+    "LabelPatch",
+    "LabelRemoved",
+    "LabelRenamed",
+    "RollbackBody",
+]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class EnrolledPhoto(BaseModel):
+    """A photo that is in the gallery now; `duplicate` when it was, with this label, before."""
+
+    id: str
+    label: str | None
+    sha256: str
+    duplicate: bool
+
+
+class EnrolledList(BaseModel):
+    """One entry a photo, in the order they were sent."""
+
+    items: list[EnrolledPhoto]
+
+
+class ItemInfo(BaseModel):
+    """An item (or a distractor, whose label is null)."""
+
+    id: str
+    kind: Literal["item", "distractor"]
+    label: str | None
+    sha256: str
+    external_id: str | None
+    metadata: dict[str, Any]
+    width: int
+    height: int
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: ItemRow) -> ItemInfo:
+        """A database row as callers see it."""
+        return cls(
+            id=row.id,
+            kind="item" if row.kind == "item" else "distractor",
+            label=row.label or None,
+            sha256=row.image_sha256,
+            external_id=row.external_id,
+            metadata=row.item_metadata,
+            width=row.width,
+            height=row.height,
+            created_at=row.created_at,
+        )
+
+
+class ItemList(BaseModel):
+    """A page. `next` is the `after` of the following page, null on the last; `total` counts all that match."""
+
+    items: list[ItemInfo]
+    next: str | None
+    total: int
+
+
+class ItemPatch(_Body):
+    """What to change of an item; absent members stay as they are."""
+
+    label: str | None = None
+    external_id: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class LabelCount(BaseModel):
+    """A label and its number of items."""
+
+    label: str
+    items: int
+
+
+class LabelList(BaseModel):
+    """Every label of the gallery, by name."""
+
+    labels: list[LabelCount]
+
+
+class LabelPatch(_Body):
+    """The new name; one that another label has merges the two."""
+
+    label: str
+
+
+class LabelRenamed(BaseModel):
+    """`items` now carry the label; `dropped` photos it had already; `merged` if it existed before."""
+
+    label: str
+    items: int
+    dropped: int
+    merged: bool
+
+
+class LabelRemoved(BaseModel):
+    """How many items went with the label."""
+
+    label: str
+    removed: int
+
+
+class GalleryInfo(BaseModel):
+    """A gallery.
+
+    `generation` is the one published last, 0 before the first; while `pinned`, exactly that generation is served.
+    """
+
+    name: str
+    items: int
+    labels: int
+    distractors: int
+    bundle_sha256: str
+    far_budget: float
+    change: int
+    generation: int
+    generations: list[int]
+    pinned: bool
+    created_at: datetime
+
+
+class GalleryList(BaseModel):
+    """Every gallery, by name."""
+
+    galleries: list[GalleryInfo]
+
+
+class CalibrateBody(_Body):
+    """Nothing, or a false-accept budget to keep from now on."""
+
+    far_budget: Annotated[float | None, Field(gt=0, lt=1)] = None
+
+
+class CalibrationAnswer(BaseModel):
+    """The calibration now in use."""
+
+    gallery: str
+    threshold: float
+    far_budget: float
+    calibration: dict[str, Any]
+
+
+class RollbackBody(_Body):
+    """Nothing (the generation before the current), or the number to go back to."""
+
+    generation: Annotated[int | None, Field(ge=1)] = None
+
+
+class GenerationAnswer(BaseModel):
+    """The generation now served."""
+
+    gallery: str
+    generation: int
+    change: int
+    items: int
+    labels: int
+    distractors: int
+    pinned: bool

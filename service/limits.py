@@ -1,0 +1,65 @@
+"""How many bytes a request may bring, and how long it may dawdle, whatever its headers say."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import RequestTooLarge, SlowRequest
+
+__all__ = ["BodyLimit"]
+
+
+class BodyLimit:
+    """ASGI middleware that counts the bytes that really come.
+
+    What is over the limit is read on and thrown away for as much again, so that a client that is still sending gets to
+    see the answer instead of a broken connection.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int, timeout: float) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+        self._timeout = timeout
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with a `receive` that raises RequestTooLarge and SlowRequest."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        counted = 0
+        complete = False
+
+        async def limited() -> Message:
+            nonlocal counted, complete
+            if complete:  # nothing but a disconnect can come now, and that may take its time
+                return await receive()
+            message = await self._next(receive)
+            if message["type"] == "http.request":
+                counted += len(message.get("body", b""))
+                complete = not message.get("more_body", False)
+            if counted > self._max_bytes:
+                await self._drain(receive, complete)
+                complete = True
+                raise RequestTooLarge(
+                    f"a request may have {self._max_bytes} bytes; send fewer photos at a time", limit=self._max_bytes
+                )
+            return message
+
+        await self._app(scope, limited, send)
+
+    async def _next(self, receive: Receive) -> Message:
+        try:
+            return await asyncio.wait_for(receive(), self._timeout)
+        except TimeoutError as error:
+            raise SlowRequest(f"no byte of the body came for {self._timeout:g} seconds; send it again") from error
+
+    async def _drain(self, receive: Receive, complete: bool) -> None:
+        left = self._max_bytes
+        while not complete and left > 0:
+            message = await self._next(receive)
+            if message["type"] != "http.request":
+                return
+            left -= len(message.get("body", b""))
+            complete = not message.get("more_body", False)

@@ -1,0 +1,152 @@
+"""The tables. The database is the truth: index generations are derived from it and can always be rebuilt.
+
+Change numbers tie the processes together. Every writing transaction first raises its gallery's ``change`` (the row
+lock makes the order of changes the order of commits) and stamps the rows it writes with the new number; a process
+that knows the gallery up to change n needs only the rows stamped later than n.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, deferred, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+__all__ = ["ApiKey", "Base", "CalibrationRow", "Gallery", "ItemRow", "Removal"]
+
+BigNumber = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite numbers rows by itself only in a column that is exactly INTEGER."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC that is aware in Python on every database (SQLite stores no zone)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Give back the zone that SQLite drops."""
+        if value is None or value.tzinfo is not None:
+            return value
+        return value.replace(tzinfo=UTC)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Base(DeclarativeBase):
+    """Declarative base; constraint names are fixed so that later migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class Gallery(Base):
+    """A gallery and the number of its last change.
+
+    Attributes:
+        bundle_sha256: identity of the bundle that made its embeddings.
+        change: raised by every writing transaction.
+        items_change: the last change that touched an item or distractor; a calibration whose basis is older is stale.
+        generation: the generation that was published or rolled back to last; 0 before the first.
+        pinned: the generation that is served exactly as it is, since a rollback and until the next publish; else None.
+    """
+
+    __tablename__ = "galleries"
+    id: Mapped[int] = mapped_column(BigNumber, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    bundle_sha256: Mapped[str] = mapped_column(String(64))
+    change: Mapped[int] = mapped_column(BigInteger, default=0)
+    items_change: Mapped[int] = mapped_column(BigInteger, default=0)
+    far_budget: Mapped[float]
+    generation: Mapped[int] = mapped_column(BigInteger, default=0)
+    pinned: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=_now)
+
+
+class ItemRow(Base):
+    """One photo of a gallery: an item with a label, or a distractor without (label '').
+
+    `embedding` holds d little-endian float32; `views` v*d of them, embeddings of simulated re-photographs.
+    """
+
+    __tablename__ = "items"
+    __table_args__ = (
+        UniqueConstraint("gallery_id", "kind", "label", "image_sha256"),
+        Index("ix_items_gallery_id_change", "gallery_id", "change"),
+        Index("ix_items_gallery_id_external_id", "gallery_id", "external_id"),
+        Index("ix_items_image_sha256", "image_sha256"),
+        {"sqlite_autoincrement": True},  # a number is never used twice: replicas remember removals by number
+    )
+    number: Mapped[int] = mapped_column(BigNumber, primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(32), unique=True)
+    gallery_id: Mapped[int] = mapped_column(ForeignKey("galleries.id"))
+    kind: Mapped[str] = mapped_column(String(10))
+    label: Mapped[str] = mapped_column(String(200))
+    image_sha256: Mapped[str] = mapped_column(String(64))
+    external_id: Mapped[str | None] = mapped_column(String(200))
+    item_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", JSON, default=dict)
+    embedding: Mapped[bytes] = deferred(mapped_column(LargeBinary))
+    views: Mapped[bytes] = deferred(mapped_column(LargeBinary, default=b""))
+    width: Mapped[int]
+    height: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=_now)
+    change: Mapped[int] = mapped_column(BigInteger)
+
+
+class Removal(Base):
+    """An item that is gone, for processes that still know it."""
+
+    __tablename__ = "removals"
+    gallery_id: Mapped[int] = mapped_column(ForeignKey("galleries.id"), primary_key=True)
+    change: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+
+
+class CalibrationRow(Base):
+    """A calibration, and the change number (`basis`) of the gallery that it was computed on."""
+
+    __tablename__ = "calibrations"
+    gallery_id: Mapped[int] = mapped_column(ForeignKey("galleries.id"), primary_key=True)
+    change: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    basis: Mapped[int] = mapped_column(BigInteger)
+    body: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=_now)
+
+
+class ApiKey(Base):
+    """An API key, as its sha256.
+
+    Attributes:
+        origin: `environment` (WHICHONE_ADMIN_KEY), `generated` (at first start) or `created` (`whichone keys create`).
+    """
+
+    __tablename__ = "api_keys"
+    id: Mapped[int] = mapped_column(BigNumber, primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    key_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    origin: Mapped[str] = mapped_column(String(12))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=_now)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

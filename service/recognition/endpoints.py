@@ -1,0 +1,159 @@
+"""`POST /recognize`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from embedding.images import Box
+from service.auth import AsRecognizer
+from service.dependencies import CurrentGate, CurrentMetrics, CurrentWorkspace, GalleryName
+from service.errors import FieldInvalid
+from service.forms import content_type, json_object, photo_of_base64, read_form
+from service.gallery.galleries import DEFAULT_GALLERY
+from service.problems import PROBLEM_RESPONSES
+from service.recognition.schemas import RecognitionAnswer
+from service.recognition.service import MAX_TOP_K, Recognition
+from service.workspace import Workspace
+
+__all__ = ["router"]
+
+router = APIRouter(responses=PROBLEM_RESPONSES)
+
+_DEFAULT_TOP_K = 5
+_MAX_TEXT = 4096
+_OPTIONAL = ("box", "top_k", "explain")
+_OPTIONAL_SCHEMA = {
+    "box": {
+        "type": "string",
+        "description": "x0,y0,x1,y1 of the region to look at, in pixels of the upright photo, or all four within 0..1.",
+    },
+    "top_k": {"type": "integer", "minimum": 1, "maximum": MAX_TOP_K, "default": _DEFAULT_TOP_K},
+    "explain": {"type": "boolean", "default": False, "description": "Tell more about each matched gallery photo."},
+}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["image"],
+                    "additionalProperties": False,
+                    "properties": {"image": {"type": "string", "format": "binary"}, **_OPTIONAL_SCHEMA},
+                }
+            },
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["image_base64"],
+                    "additionalProperties": False,
+                    "properties": {"image_base64": {"type": "string", "format": "byte"}, **_OPTIONAL_SCHEMA},
+                }
+            },
+        },
+    }
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """A question, however it was sent."""
+
+    photo: bytes
+    box: Box | None
+    top_k: int
+    explain: bool
+
+
+@router.post("/recognize", dependencies=[AsRecognizer], openapi_extra=_BODY, response_model_exclude_unset=True)
+async def recognize(
+    request: Request,
+    workspace: CurrentWorkspace,
+    gate: CurrentGate,
+    metrics: CurrentMetrics,
+    gallery: GalleryName = DEFAULT_GALLERY,
+) -> RecognitionAnswer:
+    """Which known instance does this photo show, or none of them?"""
+    async with gate.admit():
+        query = await _read(request)
+
+        def work() -> tuple[Recognition, dict[str, Any]]:
+            recognition = workspace.recognition.recognize(gallery, query.photo, box=query.box, top_k=query.top_k)
+            return recognition, _answer(workspace, recognition, explain=query.explain)
+
+        recognition, answer = await gate.run(work)
+    metrics.recognized(recognition)
+    return RecognitionAnswer.model_validate(answer)
+
+
+async def _read(request: Request) -> _Query:
+    if content_type(request) == "application/json":
+        body = await json_object(request, known=("image_base64", *_OPTIONAL))
+        photo = photo_of_base64(body, "image_base64")
+        options = {name: body[name] for name in _OPTIONAL if body.get(name) is not None}
+    else:
+        form = await read_form(request, required=("image",), optional=_OPTIONAL, most_photos=1, max_text=_MAX_TEXT)
+        photo = form.photos("image", most=1)[0].read()
+        options = {name: text for name in _OPTIONAL if (text := form.text(name)) is not None}
+    return _Query(
+        photo,
+        _box(options["box"]) if "box" in options else None,
+        _top_k(options.get("top_k", _DEFAULT_TOP_K)),
+        _flag(options.get("explain", False)),
+    )
+
+
+def _box(value: object) -> Box:
+    if isinstance(value, list):
+        value = ",".join(map(str, value))
+    if not isinstance(value, str):
+        raise FieldInvalid("`box` must be x0,y0,x1,y1", field="box", got=repr(value)[:60])
+    return Box.parse(value)
+
+
+def _top_k(value: object) -> int:
+    text = str(value).strip()
+    if isinstance(value, bool) or not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_TOP_K):
+        raise FieldInvalid(
+            f"`top_k` must be a whole number from 1 to {MAX_TOP_K}; got {text[:40]!r}", field="top_k", limit=MAX_TOP_K
+        )
+    return int(text)
+
+
+def _flag(value: object) -> bool:
+    flags = {"true": True, "1": True, "false": False, "0": False}
+    text = str(value).strip().lower()
+    if text not in flags:
+        raise FieldInvalid(f"`explain` must be true or false; got {text[:40]!r}", field="explain")
+    return flags[text]
+
+
+def _answer(workspace: Workspace, recognition: Recognition, *, explain: bool) -> dict[str, Any]:
+    timing = recognition.timing
+    stages = {name: round(getattr(timing, name), 3) for name in ("decode", "embed", "search", "verify", "total")}
+    body = {
+        "id": recognition.id,
+        **recognition.answer.verdict.to_json(),
+        "gallery": recognition.gallery,
+        "generation": recognition.answer.generation,
+        "change": recognition.answer.change,
+        "model": recognition.model,
+        "timing_ms": stages,
+    }
+    if explain:
+        _explain(workspace, recognition.gallery, body)
+    return body
+
+
+def _explain(workspace: Workspace, gallery: str, body: dict[str, Any]) -> None:
+    """Add to each matched item what the gallery notes about it, and where its photo is."""
+    matched = [item for candidate in body["candidates"] for item in candidate["items"]]
+    rows = workspace.gallery.details(gallery, [item["id"] for item in matched])
+    for item in matched:
+        row = rows.get(item["id"])
+        item["external_id"] = None if row is None else row.external_id
+        item["metadata"] = None if row is None else row.item_metadata
+        item["image"] = f"/index/{item['id']}/image?gallery={gallery}"

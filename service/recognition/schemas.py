@@ -1,0 +1,64 @@
+"""The answer of `POST /recognize`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+__all__ = ["CandidateAnswer", "MatchedItemAnswer", "RecognitionAnswer", "TimingAnswer"]
+
+
+class MatchedItemAnswer(BaseModel):
+    """A gallery photo that resembles the query. The last three come with `explain` only."""
+
+    id: str
+    similarity: float
+    penalty: float
+    inliers: int | None
+    external_id: str | None = None
+    metadata: dict[str, Any] | None = None
+    image: str | None = None
+
+
+class CandidateAnswer(BaseModel):
+    """A label that the photo may show; `confidence` is the calibrated probability that it does."""
+
+    label: str
+    score: float
+    confidence: float
+    items: list[MatchedItemAnswer]
+
+
+class TimingAnswer(BaseModel):
+    """Milliseconds."""
+
+    decode: float
+    embed: float
+    search: float
+    verify: float
+    total: float
+
+
+class RecognitionAnswer(BaseModel):
+    """A verdict. `candidates` stand best first whatever it is; `confidence` is that of the best one.
+
+    `generation` and `change` say which state of the gallery was asked: the same photo at the same two gives the same
+    answer but for `id` and `timing_ms`.
+    """
+
+    id: str
+    verdict: Literal["known", "ambiguous", "unknown"]
+    label: str | None
+    confidence: float
+    reason: str
+    explanation: str
+    candidates: list[CandidateAnswer]
+    penalty: float
+    threshold: float
+    far_budget: float
+    gallery: str
+    generation: int
+    change: int
+    model: str
+    timing_ms: TimingAnswer

@@ -1,0 +1,144 @@
+"""Settings: the only reader of the environment.
+
+Every field is an environment variable ``WHICHONE_<FIELD>``; its description is what ``docs/settings.md`` and
+``whichone serve --help`` show. A variable with the prefix that is not a setting stops the program.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.errors import InvalidSetting, UnknownSetting
+
+__all__ = ["PREFIX", "Settings", "settings_markdown"]
+
+PREFIX = "WHICHONE_"
+Count = Annotated[int, Field(ge=1)]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Settings(BaseSettings):
+    """All settings of server and command. Immutable; hand it on, never read the environment elsewhere."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+
+    data: Path = Field(
+        Path("whichone-data"), description="Folder for the database, the photos and the index generations."
+    )
+    host: str = Field(
+        "127.0.0.1", description="Address to listen on. On a loopback address POST /recognize and reading need no key."
+    )
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")
+    workers: Count = Field(1, description="Server processes. They share the database and agree on every answer.")
+    admin_key: SecretStr | None = Field(
+        None,
+        description="The first admin key (8 characters or more). Unset: one is made at first start and printed once. "
+        "Changing it revokes the key that this variable set before.",
+    )
+    database_url: SecretStr | None = Field(
+        None, description="postgresql://user:password@host/name. Unset: SQLite (whichone.db) in the data folder."
+    )
+    open_recognize: bool = Field(False, description="Let anyone call POST /recognize without a key, on any address.")
+    far_budget: float = Field(
+        0.01,
+        gt=0,
+        lt=1,
+        description="Share of photos of unknown things that may be called known; sets each new gallery's threshold.",
+    )
+    bundle: Path | None = Field(
+        None, description="Folder of the model bundle. Unset: the one that ships with Whichone."
+    )
+    device: Literal["cpu", "cuda"] = Field(
+        "cpu", description="Where the model runs: cpu or cuda. cuda that is not there stops the server."
+    )
+    threads: Count = Field(default_factory=_cores, description="Threads of the model on the CPU. Unset: one a core.")
+    concurrency: Count = Field(
+        default_factory=_cores,
+        description="Photo requests decoded and embedded at a time; bounds memory. Unset: one a core.",
+    )
+    max_waiting: Count = Field(
+        64, description="Photo requests in work or waiting; further ones are answered 503 at once."
+    )
+    max_image_bytes: Count = Field(20 * 2**20, description="Largest photo file, in bytes.")
+    max_pixels: Count = Field(64_000_000, description="Largest photo, in pixels (width times height).")
+    max_images_per_request: Count = Field(32, description="Photos in one POST /index.")
+    max_request_bytes: Count = Field(64 * 2**20, description="Largest request body, in bytes, however it is sent.")
+    max_metadata_bytes: Count = Field(16 * 2**10, description="Largest `metadata` of an item, in bytes of JSON.")
+    body_timeout: float = Field(
+        30.0, gt=0, description="Seconds without a byte after which a request's body is given up."
+    )
+    log_format: Literal["json", "console"] = Field(
+        "console", description="Log lines for machines (json) or for people (console)."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+
+    @field_validator("admin_key")
+    @classmethod
+    def _long_enough(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and len(key.get_secret_value()) < 8:
+            raise ValueError("an admin key has 8 characters or more")
+        return key
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, url: SecretStr | None) -> SecretStr | None:
+        schemes = ("postgresql://", "postgres://", "postgresql+psycopg://")
+        if url is not None and not url.get_secret_value().startswith(schemes):
+            raise ValueError("a database URL starts with postgresql://")
+        return url
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Self:
+        """Settings of the environment, with `overrides` on top (those that are None count as not given).
+
+        Raises:
+            UnknownSetting: a WHICHONE_ variable that is no setting; names the nearest that is.
+            InvalidSetting: a value that cannot be used; names the variable.
+        """
+        cls._refuse_unknown(os.environ if environ is None else environ)
+        try:
+            return cls(**{name: value for name, value in overrides.items() if value is not None})
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = PREFIX + str(first["loc"][0]).upper().removeprefix(PREFIX)
+            message = f"{name} cannot be used: {first['msg'].removeprefix('Value error, ')}"
+            raise InvalidSetting(message, setting=name) from None
+
+    @classmethod
+    def _refuse_unknown(cls, environ: Mapping[str, str]) -> None:
+        known = [PREFIX + field.upper() for field in cls.model_fields]
+        for name in sorted(environ):
+            if name.upper().startswith(PREFIX) and name.upper() not in known:
+                nearest = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.0)[0]
+                message = f"{name} is not a setting; did you mean {nearest}? `whichone serve --help` lists them all"
+                raise UnknownSetting(message, setting=name, nearest=nearest)
+
+    @property
+    def on_loopback(self) -> bool:
+        """True when only this machine can reach the server."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+def settings_markdown() -> str:
+    """The table of `docs/settings.md`, made from the fields, so that it cannot go stale."""
+    rows = ["| variable | default | meaning |", "| --- | --- | --- |"]
+    for name, field in Settings.model_fields.items():
+        default = "unset" if field.get_default() is None else f"`{field.get_default()}`"
+        rows.append(f"| `{PREFIX}{name.upper()}` | {default} | {field.description} |")
+    return "\n".join(rows) + "\n"
