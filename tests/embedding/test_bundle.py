@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import MakeBundle
+from scenes import MakeBundle
 
 from embedding.bundle import Bundle, BundleCorrupt, BundleInvalid, BundleNotFound, write_manifest
 

@@ -10,10 +10,10 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from conftest import MakeBundle, Save, scene
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from PIL import Image, ImageOps
+from scenes import MakeBundle, Save, scene
 
 from embedding.box import Box
 from embedding.bundle import Bundle, BundleInvalid

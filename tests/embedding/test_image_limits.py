@@ -9,10 +9,10 @@ import tracemalloc
 import zlib
 
 import pytest
-from conftest import Save, scene
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, features
+from scenes import Save, scene
 
 from embedding import image_errors
 from embedding.box import Box

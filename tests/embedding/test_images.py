@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Save, scene
 from PIL import Image, ImageOps, features
 from PIL.PngImagePlugin import PngInfo
+from scenes import Save, scene
 
 from embedding.box import Box
 from embedding.image_errors import UnsupportedFormat

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SPEC, scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
+from scenes import SPEC, scene
 
 from embedding.preprocess import PreprocessSpec, preprocess
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.random import RandomState
 from PIL import Image
+from scenes import scene
 
 from embedding.rephotograph import _LEAST_VISIBLE, _homography, _viewpoint, _visible, rephotograph
 
