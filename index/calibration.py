@@ -34,6 +34,9 @@ _FEWEST_TAIL = 5
 _COUNTED = 3
 """The threshold is an order statistic when at least so many unknown queries lie above it, else extrapolated."""
 
+_CLOSE = 0.05
+"""Share of right answers whose margin counts as close."""
+
 MAX_LOGIT = 12.0
 """Confidences stop at 1 - 6e-6: nothing here is known better than that."""
 
@@ -79,6 +82,7 @@ class Calibration(BaseModel):
         threshold: smallest confidence of a `known` verdict.
         far_budget: the false-accept rate it was set for.
         unknown_prior: share of unknown things among the queries that the confidence assumes.
+        close_margin: a margin that all but one in twenty right answers exceed; a smaller one tells little.
         source: `labelled` queries, the `gallery` itself, or, for galleries too small to ask themselves, the bundle's
             `background` photos.
         n_known, n_unknown: queries it was fitted on.
@@ -94,6 +98,7 @@ class Calibration(BaseModel):
     threshold: float = Field(ge=0, le=1)
     far_budget: float = Field(gt=0, lt=1)
     unknown_prior: float = Field(ge=0, le=1)
+    close_margin: float = Field(ge=0)
     source: Source
     n_known: int
     n_unknown: int
@@ -151,6 +156,7 @@ def fit(
         threshold=float(expit(min(logit, MAX_LOGIT))),
         far_budget=far_budget,
         unknown_prior=prior,
+        close_margin=_close_margin(samples) if use_margin else 0.0,
         source=source,
         n_known=n_known,
         n_unknown=n_unknown,
@@ -180,6 +186,11 @@ def threshold_logit(unknown: Floats, far_budget: float) -> tuple[float, Literal[
     excess = float((ordered[n - tail :] - start).sum()) / max(tail - 1, 1)
     spread = max(excess, 1e-3) * (1 + 1 / tail)
     return float(start + spread * math.log(max(tail / n / far_budget, 1.0))), "extrapolated"
+
+
+def _close_margin(samples: Samples) -> float:
+    margins = samples.evidence.margin[samples.right]
+    return max(float(np.quantile(margins, _CLOSE)), 0.0) if len(margins) else 0.0
 
 
 def _linear(matrix: Floats, weights: Floats, intercept: float) -> Floats:

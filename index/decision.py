@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
 
 from index.calibration import Calibration, Evidence
 from index.verdict import Candidate, Reason, Verdict, VerdictName
@@ -17,8 +17,13 @@ def decide(
     penalty: float,
     far_budget: float,
 ) -> Verdict:
-    """`known` when the best candidate's confidence reaches the threshold; `ambiguous` when it would reach it if the
-    two best labels were one; `unknown` otherwise.
+    """Weigh the best candidate, and the one behind it.
+
+    - `ambiguous` when the runner-up would be known too if the best were not there, and stands nearer to it than right
+      answers leave their rivals;
+    - `known` when the best candidate's confidence reaches the threshold;
+    - `ambiguous` when it would reach it if the two best labels were one;
+    - `unknown` otherwise.
 
     Args:
         candidates: best first, at least one.
@@ -34,12 +39,14 @@ def decide(
     threshold = calibration.threshold
     verdict: VerdictName
     reason: Reason
-    if best.confidence >= threshold:
+    pair = _Pair.of(evidence, calibration)
+    if pair is not None and pair.margin < calibration.close_margin and pair.runner_up >= threshold:
+        verdict, reason, sentence = "ambiguous", "too_close", _either(candidates)
+    elif best.confidence >= threshold:
         verdict, reason = "known", "confident"
         sentence = f"{best.label!r}: confidence {best.confidence:.2f} reaches the threshold {threshold:.2f}."
-    elif len(candidates) > 1 and _confidence_of_pair(evidence, calibration) >= threshold:
-        verdict, reason = "ambiguous", "too_close"
-        sentence = f"Either {best.label!r} or {candidates[1].label!r}: too close to call."
+    elif pair is not None and pair.either >= threshold:
+        verdict, reason, sentence = "ambiguous", "too_close", _either(candidates)
     else:
         verdict, reason = "unknown", "below_threshold"
         sentence = (
@@ -54,10 +61,30 @@ def empty_gallery(far_budget: float) -> Verdict:
     return Verdict("unknown", "empty_gallery", "This gallery has no photos yet.", (), 0.0, 1.0, far_budget)
 
 
-def _confidence_of_pair(evidence: Evidence, calibration: Calibration) -> float:
-    """Confidence that one of the two best labels is right: the margin is taken over the third."""
-    if len(evidence.score) < 3:
-        return 0.0
-    score = evidence.score[:1]
-    margin = score - evidence.score[2:3]
-    return float(calibration.confidences(Evidence(score, np.asarray(margin), evidence.penalty[:1]))[0])
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """The two best labels: what separates them, and confidences that leave one of them out of the comparison.
+
+    Attributes:
+        margin: score of the best minus that of the runner-up.
+        either: confidence that one of the two is right.
+        runner_up: confidence of the runner-up if the best were not in the gallery.
+    """
+
+    margin: float
+    either: float
+    runner_up: float
+
+    @classmethod
+    def of(cls, evidence: Evidence, calibration: Calibration) -> _Pair | None:
+        """None with fewer than three labels: then nothing is left to compare a pair with."""
+        if len(evidence.score) < 3:
+            return None
+        two = evidence.score[:2]
+        confidences = calibration.confidences(Evidence(two, two - evidence.score[2], evidence.penalty[:2]))
+        return cls(float(two[0] - two[1]), float(confidences[0]), float(confidences[1]))
+
+
+def _either(candidates: tuple[Candidate, ...]) -> str:
+    labels = " or ".join(repr(candidate.label) for candidate in candidates[:2])
+    return f"Either {labels}: too close to call."

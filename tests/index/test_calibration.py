@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from index.calibration import Calibration, Evidence, Samples, fit, threshold_logit
+from index.errors import NotCalibratable
+
+
+def drawn(n: int, seed: int = 0, *, unknown: float = 0.5) -> Samples:
+    """Queries whose chance of being right is a logistic function of the score, and unknown ones that score lower."""
+    random = np.random.default_rng(seed)
+    known = random.random(n) >= unknown
+    score = np.where(known, random.normal(0.6, 0.15, n), random.normal(0.3, 0.15, n))
+    right = known & (random.random(n) < 1 / (1 + np.exp(-20 * (score - 0.4))))
+    margin = np.where(right, random.gamma(2, 0.05, n), random.gamma(1, 0.02, n))
+    return Samples(Evidence(score, margin, np.zeros(n)), known, right)
+
+
+def test_confidence_is_the_share_that_is_right() -> None:
+    train, test = drawn(4000, seed=1), drawn(4000, seed=2)
+    confidences = fit(train, far_budget=0.05, source="gallery").confidences(test.evidence)
+    for part in np.array_split(np.argsort(confidences), 8):
+        assert confidences[part].mean() == pytest.approx(test.right[part].mean(), abs=0.05)
+
+
+@pytest.mark.parametrize("budget", [0.01, 0.05, 0.2])
+def test_strangers_keep_to_the_budget(budget: float) -> None:
+    calibration = fit(drawn(6000, seed=1), far_budget=budget, source="gallery")
+    assert calibration.threshold_kind == "counted"
+    test = drawn(20_000, seed=2, unknown=1.0)
+    accepted = calibration.confidences(test.evidence) >= calibration.threshold
+    assert accepted.mean() == pytest.approx(budget, rel=0.35)
+
+
+def test_few_strangers_keep_to_the_budget_on_average() -> None:
+    """With 40 strangers nobody can count a hundredth; the extrapolated threshold must hold all the same."""
+    test = drawn(5000, seed=99, unknown=1.0)
+    rates = []
+    for seed in range(40):
+        calibration = fit(drawn(80, seed=seed), far_budget=0.01, source="gallery")
+        assert calibration.threshold_kind == "extrapolated"
+        rates.append((calibration.confidences(test.evidence) >= calibration.threshold).mean())
+    assert np.mean(rates) <= 0.02
+
+
+def test_confidence_never_falls_with_better_evidence() -> None:
+    calibration = fit(drawn(300), far_budget=0.01, source="gallery")
+    rising = np.linspace(-0.5, 1, 50)
+    still = np.zeros(50)
+    assert (np.diff(calibration.confidences(Evidence(rising, still, still))) >= 0).all()
+    assert (np.diff(calibration.confidences(Evidence(still, rising, still))) >= 0).all()
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**16), st.integers(4, 60))
+def test_weights_are_never_negative_and_confidences_are_probabilities(seed: int, n: int) -> None:
+    random = np.random.default_rng(seed)
+    known = np.arange(n) % 2 == 0
+    noise = Samples(Evidence(*random.standard_normal((3, n))), known, known & (random.random(n) < 0.5))
+    calibration = fit(noise, far_budget=0.01, source="gallery")
+    assert min(calibration.score_weight, calibration.margin_weight, calibration.penalty_weight) >= 0
+    confidences = calibration.confidences(noise.evidence)
+    assert ((confidences >= 0) & (confidences <= 1)).all()
+
+
+def test_features_that_say_nothing_get_no_weight() -> None:
+    samples = drawn(500)
+    calibration = fit(samples, far_budget=0.01, source="gallery", use_margin=False)
+    assert calibration.margin_weight == 0
+    assert calibration.penalty_weight == 0
+    assert calibration.score_weight > 0
+
+
+def test_the_prior_of_strangers_lowers_confidence() -> None:
+    samples = drawn(500)
+    few, many = (fit(samples, far_budget=0.01, source="gallery", unknown_prior=p) for p in (0.1, 0.9))
+    assert (many.confidences(samples.evidence) <= few.confidences(samples.evidence)).all()
+    assert many.confidences(samples.evidence).mean() < few.confidences(samples.evidence).mean() - 0.05
+
+
+def test_one_sided_queries_cannot_calibrate() -> None:
+    samples = drawn(20, unknown=0.0)
+    with pytest.raises(NotCalibratable, match="20 known and 0 unknown"):
+        fit(samples, far_budget=0.01, source="labelled")
+
+
+def test_json_round_trip_keeps_every_digit() -> None:
+    calibration = fit(drawn(100), far_budget=0.01, source="gallery")
+    assert Calibration.model_validate(json.loads(calibration.model_dump_json())) == calibration
+
+
+def test_counted_threshold_by_hand() -> None:
+    logits: NDArray[np.float64] = np.arange(100, dtype=np.float64)
+    # A new stranger falls into each of the 101 gaps with equal chance; the 5 gaps above 95 hold 5 / 101 <= 5 %.
+    threshold, kind = threshold_logit(logits, 0.05)
+    assert kind == "counted"
+    assert 95 < threshold < 95.001
+    assert (logits >= threshold).sum() == 4
+
+
+def test_extrapolated_threshold_lies_above_all_and_rises_as_the_budget_falls() -> None:
+    logits = np.random.default_rng(0).normal(size=30)
+    thresholds = [threshold_logit(logits, budget)[0] for budget in (0.05, 0.01, 0.001)]
+    assert thresholds == sorted(thresholds)
+    assert thresholds[1] > np.quantile(logits, 0.95)
+    assert threshold_logit(np.array([0.0]), 0.01)[0] > 0

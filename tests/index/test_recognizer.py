@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from index.errors import DimensionMismatch
+from index.items import Item
+from index.recognizer import Recognizer
+from index.simulation import calibrate
+from tests.index.conftest import DIM, World
+
+
+def test_known_things_are_known_and_strangers_unknown(world: World, recognizer: Recognizer) -> None:
+    recognizer.calibration = calibrate(recognizer)
+    for thing in range(20):
+        (verdict,) = recognizer.recognize(world.photos(thing))
+        assert (verdict.verdict, verdict.label, verdict.reason) == ("known", f"thing-{thing}", "confident")
+        assert verdict.confidence >= verdict.threshold
+    for thing in range(20, 60):
+        (verdict,) = recognizer.recognize(world.photos(thing))
+        assert (verdict.verdict, verdict.label, verdict.reason) == ("unknown", None, "below_threshold")
+        assert len(verdict.candidates) == 5
+
+
+def test_candidates_are_ordered_and_name_the_photos_that_voted(world: World, recognizer: Recognizer) -> None:
+    recognizer.calibration = calibrate(recognizer)
+    (verdict,) = recognizer.recognize(world.photos(3), top_k=3)
+    assert len(verdict.candidates) == 3
+    scores = [candidate.score for candidate in verdict.candidates]
+    assert scores == sorted(scores, reverse=True)
+    assert sum(candidate.confidence for candidate in verdict.candidates[:2]) <= 1
+    similarities = [item.similarity for item in verdict.candidates[0].items]
+    assert similarities == sorted(similarities, reverse=True)
+    assert {item.id for item in verdict.candidates[0].items} == {f"id{n}" for n in range(13, 17)}
+
+
+def test_two_labels_of_one_thing_are_too_close_to_call(world: World) -> None:
+    recognizer = Recognizer(DIM, bundle_sha256="b" * 64)
+    items = world.items(range(20), 4)
+    recognizer.upsert(items)
+    recognizer.calibration = calibrate(recognizer)
+    twin = [
+        Item(900 + at, f"t{at}", "twin", photo, np.empty((0, DIM), np.float32))
+        for at, photo in enumerate(world.photos(5, 4))
+    ]
+    recognizer.upsert(twin)
+    verdicts = [recognizer.recognize(photo[None])[0] for photo in world.photos(5, 20)]
+    assert {verdict.verdict for verdict in verdicts} == {"ambiguous"}
+    assert {verdict.reason for verdict in verdicts} == {"too_close"}
+    assert {c.label for v in verdicts for c in v.candidates[:2]} == {"thing-5", "twin"}
+
+
+def test_an_empty_gallery_and_an_uncalibrated_one(world: World, recognizer: Recognizer) -> None:
+    empty = Recognizer(DIM, bundle_sha256="b" * 64)
+    (verdict,) = empty.recognize(world.photos(0))
+    assert (verdict.verdict, verdict.reason, verdict.candidates, verdict.confidence) == (
+        "unknown", "empty_gallery", (), 0.0,
+    )  # fmt: skip
+    (verdict,) = recognizer.recognize(world.photos(0))
+    assert (verdict.verdict, verdict.reason, verdict.candidates[0].label) == ("unknown", "not_calibrated", "thing-0")
+
+
+def test_alone_or_together_to_the_bit(world: World, recognizer: Recognizer) -> None:
+    recognizer.upsert(world.distractors(range(40, 60)))
+    recognizer.calibration = calibrate(recognizer)
+    queries = np.concatenate([world.photos(thing) for thing in range(40)])
+    together = recognizer.recognize(queries)
+    assert together == [recognizer.recognize(query[None])[0] for query in queries]
+
+
+def test_relabel_reembed_and_remove(world: World, recognizer: Recognizer) -> None:
+    none = np.empty((0, DIM), np.float32)
+    recognizer.upsert([Item(1, "id1", "renamed", world.photos(30)[0], none)])
+    assert recognizer.labels()["thing-0"] == 3
+    assert recognizer.labels()["renamed"] == 1
+    assert recognizer.recognize(world.photos(30))[0].candidates[0].label == "renamed"
+    recognizer.remove([1, 2, 3, 4, 12345])
+    assert "thing-0" not in recognizer.labels()
+    assert "renamed" not in recognizer.labels()
+    assert len(recognizer) == 76
+    found = {c.label for c in recognizer.recognize(world.photos(0), top_k=100)[0].candidates}
+    assert found == {f"thing-{n}" for n in range(1, 20)}
+
+
+def test_an_item_becomes_a_distractor_and_back(world: World, recognizer: Recognizer) -> None:
+    none = np.empty((0, DIM), np.float32)
+    item = Item(1, "id1", None, world.photos(0)[0], none)
+    recognizer.upsert([item])
+    assert (len(recognizer), recognizer.n_distractors) == (79, 1)
+    recognizer.upsert([Item(1, "id1", "thing-0", item.embedding, none)])
+    assert (len(recognizer), recognizer.n_distractors) == (80, 0)
+
+
+def test_a_wrong_width_changes_nothing(world: World, recognizer: Recognizer) -> None:
+    none = np.empty((0, DIM), np.float32)
+    wrong = Item(2, "id2", "x", np.ones(DIM + 1, np.float32), none)
+    with pytest.raises(DimensionMismatch, match="id2"):
+        recognizer.upsert([Item(1, "id1", "x", world.photos(0)[0], none), wrong])
+    assert "x" not in recognizer.labels()
+
+
+def test_penalty_is_the_mean_of_the_five_nearest_distractors(world: World, recognizer: Recognizer) -> None:
+    distractors = world.distractors(range(30, 50))
+    recognizer.upsert(distractors)
+    query = world.photos(31)
+    cosines = np.sort([float(query[0] @ item.embedding) for item in distractors])
+    assert recognizer.recognize(query)[0].penalty == pytest.approx(cosines[-5:].mean(), abs=1e-6)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**16))
+def test_the_order_of_enrolment_changes_no_answer(seed: int) -> None:
+    world = World(12, seed=seed)
+    items = world.items(range(8), 3)
+    queries = np.concatenate([world.photos(thing) for thing in range(12)])
+    answers = []
+    for order in (items, items[::-1]):
+        recognizer = Recognizer(DIM, bundle_sha256="b" * 64)
+        for item in order:
+            recognizer.upsert([item])
+        recognizer.calibration = calibrate(recognizer)
+        answers.append(recognizer.recognize(queries))
+    assert answers[0] == answers[1]
