@@ -12,10 +12,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from rich.markup import escape
+from rich.table import Table
+
 from embedding.errors import WhichoneError
+from service.commands.terminal import print_json, stdout
 from service.settings import Settings
 
-__all__ = ["Finding", "examine"]
+__all__ = ["Finding", "examine", "show_findings", "show_version"]
 
 Level = Literal["ok", "note", "problem"]
 LOW_DISK = 2**30
@@ -153,3 +157,31 @@ def _contents(folder: Path) -> Iterator[Finding]:
     if not os.access(folder, os.W_OK):
         yield Finding("data", "problem", f"{folder} cannot be written to", f"chown or chmod it for user {os.getuid()}")
     yield Finding("data", "ok", f"data folder {folder}")
+
+
+# ---------------------------------------------------------------- showing
+
+
+def show_findings(settings: Settings, *, as_json: bool) -> bool:
+    """Print all findings; True if one of them is a problem."""
+    findings = examine(settings)
+    problems = [finding for finding in findings if finding.level == "problem"]
+    if as_json:
+        print_json({"problems": len(problems), "findings": [finding.to_json() for finding in findings]})
+        return bool(problems)
+    marks = {"ok": "[green]ok[/green]", "note": "[yellow]note[/yellow]", "problem": "[red]problem[/red]"}
+    table = Table("", "area", "found", "what to do")
+    for finding in findings:
+        table.add_row(marks[finding.level], *map(escape, (finding.area, finding.text, finding.remedy)))
+    stdout().print(table)
+    stdout().print(f"{len(problems)} problem(s)." if problems else "All is well.")
+    return bool(problems)
+
+
+def show_version(*, as_json: bool) -> None:
+    """Print Whichone's version and Python's."""
+    version = _version("whichone") or "not installed as a package"
+    if as_json:
+        print_json({"whichone": version, "python": platform.python_version()})
+    else:
+        stdout().print(f"whichone {version} (Python {platform.python_version()})")

@@ -14,9 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 __all__ = ["note", "print_json", "progress_bar", "stderr", "stdout"]
 
 
+WIDTH_OF_A_PIPE = 150
+
+
 def stdout() -> Console:
     """For results. Made anew, as tests and pipes swap the stream; wide enough for tables when piped."""
-    return Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
+    width = None if sys.stdout.isatty() else WIDTH_OF_A_PIPE
+    return Console(file=sys.stdout, highlight=False, width=width)
 
 
 def stderr() -> Console:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedding.errors import InputError, WhichoneError
+from service.commands.folder import SUFFIXES, photos_below
 
 __all__ = ["DemoNeedsExtra", "DemoPhoto", "DemoSet", "PhotosFolderInvalid", "from_folder", "shipped"]
 
-# One photo a label. The strangers were chosen by eye before anything was asked: each is of the kind of something that is
-# enrolled (gravel and grass, a page and a hand-written text, the pagoda and a wall, the galaxies and the moon, the
-# retina and a stained tissue), so that they are no easy strangers.
+# One photo a label. The strangers were chosen by eye before anything was asked: each is of the kind of something
+# that is enrolled (grass and gravel, hand-writing and a printed page, a wall and the pagoda, the moon and the
+# galaxies, a stained tissue and the retina), so that they are no easy strangers.
 GALLERY = {
     "astronaut": "skimage/astronaut.png",
     "camera-man": "skimage/camera.png",
@@ -42,7 +43,6 @@ STRANGERS = {
 FOLDERS = {"skimage": "data", "sklearn": "datasets/images"}
 PACKAGES = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"}
 LABELS_FOR_STRANGERS = 6
 """From so many labels on, one in six is left out of the gallery and asked about as a stranger."""
 
@@ -61,10 +61,11 @@ class PhotosFolderInvalid(InputError):
 
 @dataclass(frozen=True)
 class DemoPhoto:
-    """A real photograph on disk, and what it shows."""
+    """A real photograph on disk, what it shows, and a name for it that can be a file's."""
 
     label: str
     path: Path
+    name: str
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def shipped() -> DemoSet:
         strangers=_photos(STRANGERS),
         remarks=(
             f"Real: the {len(GALLERY)} enrolled photographs, one a label; the motorcycle's second photograph, taken "
-            f"from another place; the {len(STRANGERS)} strangers' originals. All ship with scikit-image and scikit-learn.",
+            f"from another place; the {len(STRANGERS)} strangers' originals. All ship with scikit-image or -learn.",
             "Simulated: every other query. It is one of these photographs as if printed, laid on a table and "
             "photographed anew: perspective, crop, rotation, light, blur, noise, background, JPEG.",
         ),
@@ -108,7 +109,7 @@ def shipped() -> DemoSet:
 
 
 def _photos(files: dict[str, str]) -> tuple[DemoPhoto, ...]:
-    return tuple(DemoPhoto(label, _locate(name)) for label, name in files.items())
+    return tuple(DemoPhoto(label, _locate(name), label) for label, name in files.items())
 
 
 def _locate(name: str) -> Path:
@@ -161,9 +162,9 @@ def _by_label(folder: Path) -> dict[str, list[DemoPhoto]]:
         raise PhotosFolderInvalid(f"{folder} is no folder; --photos takes one with a sub-folder for each label")
     by_label: dict[str, list[DemoPhoto]] = {}
     for sub in sorted(path for path in folder.iterdir() if path.is_dir()):
-        photos = sorted(path for path in sub.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+        photos = photos_below(sub)
         if photos:
-            by_label[sub.name] = [DemoPhoto(sub.name, path) for path in photos]
+            by_label[sub.name] = [DemoPhoto(sub.name, path, f"{sub.name}-{path.stem}") for path in photos]
     if not by_label:
         raise PhotosFolderInvalid(
             f"{folder} has no sub-folder with photos ({', '.join(sorted(SUFFIXES))}); "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,15 +71,15 @@ def _plans(photos: DemoSet) -> Iterator[tuple[DemoPhoto, bool, int]]:
 def _query(photo: DemoPhoto, known: bool, shot: int, folder: Path) -> Query:
     if shot == 0:
         return Query(photo.path, photo.label, known, "real")
-    path = folder / f"{photo.label}-{shot}.jpg"
-    image = rephotograph(decode(photo.path.read_bytes()), seed=_seed(photo.label, shot))
+    path = folder / f"{photo.name}-{shot}.jpg"
+    image = rephotograph(decode(photo.path.read_bytes()), seed=_seed(photo.name, shot))
     path.write_bytes(_jpeg(image))
     return Query(path, photo.label, known, "simulated")
 
 
-def _seed(label: str, shot: int) -> int:
+def _seed(name: str, shot: int) -> int:
     # Python's own hash changes from run to run.
-    return sum(ord(letter) * 31**i for i, letter in enumerate(label)) % 1_000_003 * 10 + shot
+    return zlib.crc32(f"{name}/{shot}".encode())
 
 
 def _jpeg(image: Image.Image) -> bytes:

@@ -1,0 +1,269 @@
+"""`whichone index`: photos into a gallery and out of it, and its generations on disk."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from embedding.errors import InputError
+from index.generation import Generation
+from service.commands.folder import collect, opened
+from service.commands.terminal import note, print_json, progress_bar, stdout
+from service.errors import StorageError, UnknownLabel
+from service.gallery.enrolment import Enrolled
+from service.gallery.item_repository import ItemFilter
+from service.settings import Settings
+from service.workspace import Workspace, open_workspace
+
+__all__ = [
+    "PhotosNotAdded",
+    "PhotosLost",
+    "add_photos",
+    "build",
+    "list_galleries",
+    "list_items",
+    "list_labels",
+    "remove_items",
+    "roll_back",
+    "verify",
+]
+
+PAGE = 500
+
+
+class PhotosNotAdded(InputError):
+    """Some photos could not be used; all others are in the gallery."""
+
+    code = "photos_not_added"
+
+
+class PhotosLost(StorageError):
+    """Items whose photo is missing or damaged on disk."""
+
+    code = "photos_lost"
+
+
+def add_photos(
+    settings: Settings, paths: Sequence[Path], *, gallery: str, label: str | None, distractors: bool, as_json: bool
+) -> None:
+    """Add every photo that can be used; each is durable by itself, so an interrupted run is simply run again.
+
+    Raises:
+        NoPhotos: nothing to add.
+        PhotosNotAdded: some could not be used; they are listed on stderr.
+    """
+    files = collect(paths, label=label, distractors=distractors)
+    added: list[Enrolled] = []
+    refused: list[tuple[Path, str]] = []
+    with open_workspace(settings) as workspace, progress_bar() as progress:
+        for done, file in enumerate(files, 1):
+            try:
+                added += workspace.enrol(file.label, [file.path], gallery=gallery)
+            except InputError as error:
+                refused.append((file.path, error.message))
+            progress("adding photos", done, len(files))
+        if added:
+            _recalibrate(workspace, gallery)
+    _report_added(added, refused, gallery, as_json)
+
+
+def _report_added(added: Sequence[Enrolled], refused: Sequence[tuple[Path, str]], gallery: str, as_json: bool) -> None:
+    for path, message in refused:
+        note(f"not added: {path}: {message}")
+    new = [item for item in added if not item.duplicate]
+    if as_json:
+        items = [{"id": one.id, "label": one.label, "sha256": one.sha256, "duplicate": one.duplicate} for one in added]
+        print_json({"items": items, "refused": [{"path": str(path), "message": text} for path, text in refused]})
+    else:
+        labels = len(Counter(item.label for item in new if item.label is not None))
+        what = f"{len(new)} photo(s) added to gallery {gallery}" + (f", {labels} label(s)" if labels else "")
+        stdout().print(what + (f"; {len(added) - len(new)} were there already" if len(new) < len(added) else ""))
+    if refused:
+        raise PhotosNotAdded(f"{len(refused)} of {len(refused) + len(added)} photo(s) could not be used; see above")
+
+
+def _recalibrate(workspace: Workspace, gallery: str) -> None:
+    """What a running server does in the background; without one, nobody else would."""
+    for entry in workspace.galleries.stale():
+        if entry.name == gallery:
+            workspace.galleries.calibrate_in_background(entry)
+
+
+def remove_items(settings: Settings, ids: Sequence[str], *, gallery: str, label: str | None, as_json: bool) -> None:
+    """Remove by id, by label, or both.
+
+    Raises:
+        InputError: neither was given.
+        UnknownItem, UnknownLabel: names what is not there; what came before it is removed.
+    """
+    if not ids and label is None:
+        raise InputError("what is to be removed? Give item ids (whichone index list --label NAME) or --label NAME")
+    with opened(settings) as workspace:
+        removed = 0
+        for id_ in ids:
+            workspace.gallery.delete(gallery, id_)
+            removed += 1
+        if label is not None:
+            try:
+                removed += workspace.gallery.delete_label(gallery, label)
+            except UnknownLabel as error:
+                raise _with_similar(workspace, gallery, label, error) from None
+        _recalibrate(workspace, gallery)
+    if as_json:
+        print_json({"removed": removed})
+    else:
+        stdout().print(f"{removed} item(s) removed from gallery {gallery}")
+
+
+def _with_similar(workspace: Workspace, gallery: str, label: str, error: UnknownLabel) -> UnknownLabel:
+    names = [name for name, _ in workspace.gallery.labels(gallery)]
+    close = difflib.get_close_matches(label, names, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else "whichone index list shows them"
+    return UnknownLabel(f"gallery {gallery!r} has no label {label!r}; {hint}", **error.details)
+
+
+# ---------------------------------------------------------------- looking
+
+
+def list_labels(settings: Settings, *, gallery: str, as_json: bool) -> None:
+    """Every label and how many photos it has."""
+    with opened(settings) as workspace:
+        labels = workspace.gallery.labels(gallery)
+        distractors = workspace.gallery.page(gallery, ItemFilter(kind="distractor"), limit=1).total
+    if as_json:
+        document = [{"label": label, "items": count} for label, count in labels]
+        print_json({"gallery": gallery, "labels": document, "distractors": distractors})
+        return
+    if not labels:
+        note(f"gallery {gallery} has no photos yet; add some with whichone index add FOLDER")
+    table = Table("label", "photos")
+    for label, count in labels:
+        table.add_row(escape(label), str(count))
+    stdout().print(table)
+    stdout().print(f"{len(labels)} label(s), {sum(count for _, count in labels)} photo(s), {distractors} distractor(s)")
+
+
+def list_items(settings: Settings, *, gallery: str, label: str, as_json: bool) -> None:
+    """Every item of a label."""
+    rows: list[dict[str, Any]] = []
+    with opened(settings) as workspace:
+        after: int | None = 0
+        while after is not None:
+            page = workspace.gallery.page(gallery, ItemFilter(kind="item", label=label), after=after, limit=PAGE)
+            rows += [
+                {
+                    "id": row.id,
+                    "label": row.label,
+                    "sha256": row.image_sha256,
+                    "external_id": row.external_id,
+                    "metadata": row.item_metadata,
+                    "width": row.width,
+                    "height": row.height,
+                    "created_at": row.created_at.isoformat(),
+                }
+                for row in page.items
+            ]
+            after = page.after
+        if not rows:
+            missing = UnknownLabel(f"gallery {gallery!r} has no label {label!r}", gallery=gallery, label=label)
+            raise _with_similar(workspace, gallery, label, missing)
+    if as_json:
+        print_json({"gallery": gallery, "items": rows})
+        return
+    table = Table("id", "size", "external id", "added", "sha256")
+    for row in rows:
+        size = f"{row['width']} x {row['height']}"
+        table.add_row(row["id"], size, escape(row["external_id"] or ""), row["created_at"][:19], row["sha256"][:12])
+    stdout().print(table)
+
+
+def list_galleries(settings: Settings, *, as_json: bool) -> None:
+    """Every gallery: how much it holds, and its generations."""
+    with opened(settings) as workspace:
+        rows = [_gallery(workspace, row.name) for row in workspace.galleries.rows()]
+    if as_json:
+        print_json({"galleries": rows})
+        return
+    table = Table("gallery", "labels", "photos", "distractors", "far budget", "generation", "generations")
+    for row in rows:
+        pinned = " (pinned)" if row["pinned"] else ""
+        table.add_row(
+            row["name"],
+            *(str(row[name]) for name in ("labels", "items", "distractors")),
+            f"{100 * row['far_budget']:g} %",
+            f"{row['generation'] or 'none'}{pinned}",
+            ", ".join(map(str, row["generations"])) or "none",
+        )
+    stdout().print(table)
+
+
+def _gallery(workspace: Workspace, name: str) -> dict[str, Any]:
+    row = workspace.galleries.row(name)
+    labels = workspace.gallery.labels(name)
+    return {
+        "name": name,
+        "labels": len(labels),
+        "items": sum(count for _, count in labels),
+        "distractors": workspace.gallery.page(name, ItemFilter(kind="distractor"), limit=1).total,
+        "far_budget": row.far_budget,
+        "generation": row.generation,
+        "pinned": row.pinned is not None,
+        "generations": workspace.galleries.generations(name),
+    }
+
+
+# ---------------------------------------------------------------- generations
+
+
+def build(settings: Settings, *, gallery: str, as_json: bool) -> None:
+    """Publish the gallery as a new generation."""
+    with opened(settings) as workspace:
+        generation = workspace.galleries.publish(gallery)
+    _report_generation(generation, "built, and served from now on", as_json)
+
+
+def roll_back(settings: Settings, number: int | None, *, gallery: str, as_json: bool) -> None:
+    """Serve an older generation."""
+    with opened(settings) as workspace:
+        generation = workspace.galleries.rollback(gallery, number)
+    _report_generation(generation, "served as it was, until the next whichone index build", as_json)
+
+
+def _report_generation(generation: Generation, what: str, as_json: bool) -> None:
+    manifest = generation.manifest
+    if as_json:
+        print_json({"generation": generation.number, **manifest.model_dump(mode="json")})
+        return
+    stdout().print(
+        f"generation {generation.number}: {what} ({manifest.items} photos, {manifest.labels} labels, "
+        f"{manifest.distractors} distractors)"
+    )
+
+
+def verify(settings: Settings, *, gallery: str, as_json: bool) -> None:
+    """Check generations and photos.
+
+    Raises:
+        GenerationCorrupt: names the file.
+        PhotosLost: items whose photo is gone or damaged; their ids are in the details.
+    """
+    with opened(settings) as workspace:
+        found = workspace.verify(gallery)
+    if as_json:
+        numbers = [generation.number for generation in found.generations]
+        print_json({"generations": numbers, "items": found.items, "lost_photos": found.lost_photos})
+    if found.lost_photos:
+        listed = ", ".join(found.lost_photos[:10]) + (", ..." if len(found.lost_photos) > 10 else "")
+        raise PhotosLost(
+            f"the photos of {len(found.lost_photos)} of {found.items} item(s) are gone or damaged: {listed}; they are "
+            "still recognised; add the photos again, or remove the items with whichone index remove ID",
+            items=found.lost_photos,
+        )
+    if not as_json:
+        stdout().print(f"{len(found.generations)} generation(s) and {found.items} photo(s) are whole")

@@ -1,0 +1,105 @@
+"""`whichone recognize`: ask about photos, without a server."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from embedding.errors import InputError
+from embedding.images import Box
+from index.verdict import Verdict
+from service.commands.folder import opened
+from service.commands.terminal import note, print_json, progress_bar, stdout
+from service.recognition.service import Recognition
+from service.settings import Settings
+
+__all__ = ["PhotosNotAnswered", "recognition_json", "recognize_photos", "verdict_cell", "why"]
+
+COLOURS = {"known": "green", "ambiguous": "yellow", "unknown": "cyan"}
+
+
+class PhotosNotAnswered(InputError):
+    """Some photos could not be used; all others were answered."""
+
+    code = "photos_not_answered"
+
+
+def recognize_photos(
+    settings: Settings, photos: Sequence[Path], *, gallery: str, top_k: int, box: str | None, as_json: bool
+) -> None:
+    """Answer every photo that can be read.
+
+    Raises:
+        PhotosNotAnswered: some could not be used; they are listed on stderr.
+    """
+    region = Box.parse(box) if box is not None else None
+    answered: list[tuple[Path, Recognition]] = []
+    refused: list[tuple[Path, str]] = []
+    with opened(settings) as workspace, progress_bar() as progress:
+        for done, path in enumerate(photos, 1):
+            source = sys.stdin.buffer.read() if str(path) == "-" else path
+            try:
+                answered.append((path, workspace.recognize(source, gallery=gallery, box=region, top_k=top_k)))
+            except InputError as error:
+                refused.append((path, error.message))
+            progress("asking", done, len(photos))
+    for path, message in refused:
+        note(f"not answered: {path}: {message}")
+    if as_json:
+        print_json([{"photo": str(path), **recognition_json(recognition)} for path, recognition in answered])
+    elif answered:
+        _print_table(answered)
+    if refused:
+        raise PhotosNotAnswered(f"{len(refused)} of {len(photos)} photo(s) could not be used; see above")
+
+
+def recognition_json(recognition: Recognition) -> dict[str, Any]:
+    """The fields of `POST /recognize`."""
+    answer, timing = recognition.answer, recognition.timing
+    stages = ("decode", "embed", "search", "verify", "total")
+    return {
+        "id": recognition.id,
+        **answer.verdict.to_json(),
+        "gallery": recognition.gallery,
+        "generation": answer.generation,
+        "change": answer.change,
+        "model": recognition.model,
+        "timing_ms": {stage: round(getattr(timing, stage), 3) for stage in stages},
+    }
+
+
+def verdict_cell(verdict: str) -> str:
+    """The verdict in its colour, as rich markup."""
+    return f"[{COLOURS[verdict]}]{verdict}[/{COLOURS[verdict]}]"
+
+
+def why(verdict: Verdict) -> str:
+    """The explanation, short enough for a table."""
+    if not verdict.candidates:
+        return verdict.reason.replace("_", " ")
+    best = verdict.candidates[0]
+    cosine = f"cosine {best.items[0].similarity:.2f}" if best.items else "no photo"
+    if verdict.verdict == "known":
+        return f"{cosine}; threshold {verdict.threshold:.2f}"
+    if verdict.reason == "too_close" and len(verdict.candidates) > 1:
+        return f"{best.label} or {verdict.candidates[1].label}: too close to call"
+    return f"nearest {best.label}, {cosine}; threshold {verdict.threshold:.2f}"
+
+
+def _print_table(answered: Sequence[tuple[Path, Recognition]]) -> None:
+    table = Table("photo", "verdict", "label", "confidence", "why")
+    for path, recognition in answered:
+        verdict = recognition.answer.verdict
+        table.add_row(
+            escape(str(path)),
+            verdict_cell(verdict.verdict),
+            escape(verdict.label or ""),
+            f"{verdict.confidence:.2f}",
+            escape(why(verdict)),
+        )
+    stdout().print(table)
