@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,10 +114,11 @@ def content_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
+@asynccontextmanager
 async def read_form(
     request: Request, *, required: Sequence[str], optional: Sequence[str], most_photos: int, max_text: int
-) -> Form:
-    """Read a multipart form. Its files live as long as the request.
+) -> AsyncIterator[Form]:
+    """Read a multipart form. Its files are gone after the block.
 
     Args:
         required, optional: names of the fields that the call takes.
@@ -134,17 +136,22 @@ async def read_form(
         data = await request.form(max_files=most_photos + 1, max_fields=_MAX_FIELDS, max_part_size=max_text)
     except HTTPException as error:
         raise _form_error(str(error.detail), max_text, most_photos) from error
-    form = Form(data)
-    fields = list(data.keys())
+    try:
+        _check_names(list(data.keys()), required, optional)
+        yield Form(data)
+    finally:
+        await data.close()
+
+
+def _check_names(came: Sequence[str], required: Sequence[str], optional: Sequence[str]) -> None:
     for name in required:
-        if name not in data:
-            raise _missing(name, fields)
+        if name not in came:
+            raise _missing(name, came)
     known = [*required, *optional]
-    for name in fields:
+    for name in came:
         if name not in known:
             listed = ", ".join(f"`{field}`" for field in known)
             raise FieldUnknown(f"field `{name[:40]}` is unknown here; the fields are {listed}", field=name[:40])
-    return form
 
 
 def _form_error(detail: str, max_text: int, most_photos: int) -> Exception:

@@ -41,6 +41,9 @@ STATUS: Mapping[str, int] = {
     "scope_missing": 403,
     # What is there.
     "not_found": 404,
+    "generation_not_found": 404,
+    "generation_mismatch": 409,
+    "not_calibratable": 409,
     "conflict": 409,
     # What the server can do.
     "overloaded": 503,
@@ -114,6 +117,7 @@ def _request_id(request: Request) -> str | None:
 
 def _on_domain_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, WhichoneError)  # noqa: S101  for mypy: registered for this class only
+    request.state.error = error  # for the log
     return problem(status_of(error), error.code, error.message, _request_id(request), **error.details)
 
 

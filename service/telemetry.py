@@ -58,7 +58,15 @@ class Telemetry:
                 status = 500
             self._record(scope, status, time.perf_counter() - started)
 
+    def _explain(self, scope: Scope) -> None:
+        """An error of the server's own, though expected, is worth its whole story in the log."""
+        error = scope["state"].get("error")
+        if error is not None:
+            self._log.error("request failed", path=scope["path"], code=error.code, exc_info=error)
+
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        if status >= 500:
+            self._explain(scope)
         route = getattr(scope.get("route"), "path", "unmatched")
         self._metrics.answered(method=scope["method"], route=route, status=status, seconds=seconds)
         say = self._log.debug if route in _QUIET else self._log.info

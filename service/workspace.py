@@ -24,8 +24,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from embedding.bundle import Bundle
 from embedding.embedder import Embedder
 from embedding.images import Box, ImageLimits
@@ -139,7 +137,12 @@ class Workspace:
     @cached_property
     def model(self) -> Model:
         """What replicas need of the bundle."""
-        return Model(self.bundle.id, self.bundle.sha256, self.bundle.manifest.dim, _background(self.bundle))
+        return Model(
+            self.bundle.id,
+            self.bundle.sha256,
+            self.bundle.manifest.dim,
+            Background(self.bundle.distractors(), self.bundle.distractor_views()),
+        )
 
     @cached_property
     def embedder(self) -> PhotoEmbedder:
@@ -235,8 +238,3 @@ def open_workspace(settings: Settings) -> Iterator[Workspace]:
         yield workspace
     finally:
         workspace.close()
-
-
-def _background(bundle: Bundle) -> Background:
-    photos = bundle.distractors()
-    return Background(photos, np.empty((len(photos), 0, bundle.manifest.dim), np.float32))

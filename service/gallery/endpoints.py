@@ -52,18 +52,21 @@ async def add_items(
 ) -> schemas.EnrolledList:
     """Add photos of one label. Durable, and visible to every process, before it answers; all photos or none."""
     settings = workspace.settings
-    async with gate.admit():
-        form = await read_form(
+    most = settings.max_images_per_request
+    async with (
+        gate.admit(),
+        read_form(
             request,
             required=("label", "images"),
             optional=("external_id", "metadata"),
-            most_photos=settings.max_images_per_request,
+            most_photos=most,
             max_text=_max_text(settings),
-        )
+        ) as form,
+    ):
         label = label_of(form.required_text("label"))
         metadata = _metadata(form.text("metadata"), settings)
         external_id = form.text("external_id")
-        photos = form.photos("images", most=settings.max_images_per_request)
+        photos = form.photos("images", most=most)
         return _enrolled(
             await gate.run(
                 lambda: workspace.enrol(label, photos, gallery=gallery, external_id=external_id, metadata=metadata)
@@ -82,10 +85,11 @@ async def add_distractors(
 ) -> schemas.EnrolledList:
     """Add photos that show nothing of the gallery."""
     most = workspace.settings.max_images_per_request
-    async with gate.admit():
-        form = await read_form(
-            request, required=("images",), optional=(), most_photos=most, max_text=_max_text(workspace.settings)
-        )
+    text = _max_text(workspace.settings)
+    async with (
+        gate.admit(),
+        read_form(request, required=("images",), optional=(), most_photos=most, max_text=text) as form,
+    ):
         photos: list[UploadSource] = form.photos("images", most=most)
         return _enrolled(await gate.run(lambda: workspace.enrol(None, photos, gallery=gallery)))
 

@@ -96,7 +96,7 @@ class ItemRepository:
             .group_by(ItemRow.label)
             .order_by(ItemRow.label)
         )
-        return list(self._session.execute(statement).tuples())
+        return [(label, count) for label, count in self._session.execute(statement)]
 
     def relabel(self, old: str, new: str, change: int) -> int:
         """Give all items of a label another; photos that the other has already are dropped. Returns how many were."""

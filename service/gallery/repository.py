@@ -117,4 +117,4 @@ class GalleryRepository:
         statement = select(Gallery.name, Gallery.items_change, basis).where(
             Gallery.items_change > basis, Gallery.pinned.is_(None)
         )
-        return [Staleness(*row) for row in self._session.execute(statement).tuples()]
+        return [Staleness(name, change, of) for name, change, of in self._session.execute(statement)]

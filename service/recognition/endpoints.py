@@ -95,9 +95,11 @@ async def _read(request: Request) -> _Query:
         photo = photo_of_base64(body, "image_base64")
         options = {name: body[name] for name in _OPTIONAL if body.get(name) is not None}
     else:
-        form = await read_form(request, required=("image",), optional=_OPTIONAL, most_photos=1, max_text=_MAX_TEXT)
-        photo = form.photos("image", most=1)[0].read()
-        options = {name: text for name in _OPTIONAL if (text := form.text(name)) is not None}
+        async with read_form(
+            request, required=("image",), optional=_OPTIONAL, most_photos=1, max_text=_MAX_TEXT
+        ) as form:
+            photo = form.photos("image", most=1)[0].read()
+            options = {name: text for name in _OPTIONAL if (text := form.text(name)) is not None}
     return _Query(
         photo,
         _box(options["box"]) if "box" in options else None,
