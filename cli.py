@@ -354,7 +354,7 @@ def version(as_json: AsJson = False) -> None:
 def main() -> None:
     """Run the command line and exit: 0 done, 2 a mistake (one line on stderr), 130 Ctrl-C."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="whichone", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except BrokenPipeError:  # `whichone index list | head` is no mistake

@@ -135,8 +135,7 @@ def _embed(
 
 def _enrol(manifest: Manifest, embedder: Embedder, vectors: Embeddings) -> Recognizer:
     bundle = embedder.bundle
-    photos = bundle.distractors()
-    background = Background(photos, np.empty((len(photos), 0, embedder.dim), np.float32))
+    background = Background(bundle.distractors(), bundle.distractor_views())
     recognizer = Recognizer(embedder.dim, bundle_sha256=bundle.sha256, background=background)
     no_views = np.empty((0, embedder.dim), np.float32)
     recognizer.upsert(

@@ -12,10 +12,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from embedding.errors import InputError
+from embedding.images import ImageError
 from index.generation import Generation
 from service.commands.folder import collect, opened
 from service.commands.terminal import note, print_json, progress_bar, stdout
-from service.errors import StorageError, UnknownLabel
+from service.errors import BundleMismatch, FieldInvalid, StorageError, UnknownLabel
 from service.gallery.enrolment import Enrolled
 from service.gallery.item_repository import ItemFilter
 from service.settings import Settings
@@ -65,7 +66,9 @@ def add_photos(
         for done, file in enumerate(files, 1):
             try:
                 added += workspace.enrol(file.label, [file.path], gallery=gallery)
-            except InputError as error:
+            except (ImageError, FieldInvalid) as error:
+                if isinstance(error, FieldInvalid) and "path" not in error.details:
+                    raise  # not about this one file
                 refused.append((file.path, error.message))
             progress("adding photos", done, len(files))
         if added:
@@ -91,8 +94,12 @@ def _report_added(added: Sequence[Enrolled], refused: Sequence[tuple[Path, str]]
 def _recalibrate(workspace: Workspace, gallery: str) -> None:
     """What a running server does in the background; without one, nobody else would."""
     for entry in workspace.galleries.stale():
-        if entry.name == gallery:
+        if entry.name != gallery:
+            continue
+        try:
             workspace.galleries.calibrate_in_background(entry)
+        except BundleMismatch as error:  # photos can be removed whatever model is loaded
+            note(f"not calibrated anew: {error.message}")
 
 
 def remove_items(settings: Settings, ids: Sequence[str], *, gallery: str, label: str | None, as_json: bool) -> None:
