@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import Depends, FastAPI
 from fastapi.concurrency import run_in_threadpool
@@ -28,15 +28,19 @@ from service.workspace import Workspace
 __all__ = ["create_app", "prepare"]
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The application over one data folder. Everything it holds is opened at its start and closed at its end."""
+def create_app(settings: Settings, *, prepared: Workspace | None = None) -> FastAPI:
+    """The application over one data folder. Everything it holds is opened at its start and closed at its end.
+
+    Args:
+        prepared: a workspace that `prepare` was called on, to be taken over, not opened a second time.
+    """
     log = make_log(settings)
     metrics = Metrics()
     app = FastAPI(
         title="Whichone",
         version="1",
         summary="Which known instance does this photo show, or is it unknown?",
-        lifespan=_lifespan(settings, log, metrics),
+        lifespan=_lifespan(prepared or Workspace(settings), log, metrics),
         dependencies=[Depends(refuse_unknown_query)],
         docs_url=None,  # its page would load scripts from strangers
         redoc_url=None,
@@ -66,13 +70,15 @@ def prepare(workspace: Workspace) -> None:
     workspace.start()
 
 
-def _lifespan(settings: Settings, log: FilteringBoundLogger, metrics: Metrics):  # type: ignore[no-untyped-def]
+def _lifespan(
+    workspace: Workspace, log: FilteringBoundLogger, metrics: Metrics
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        workspace = Workspace(settings)
         calibrator: Calibrator | None = None
         try:
-            await run_in_threadpool(prepare, workspace)
+            if not workspace.started:
+                await run_in_threadpool(prepare, workspace)
             app.state.workspace = workspace
             metrics.watch(workspace)
             calibrator = Calibrator(workspace.galleries, log)

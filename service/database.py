@@ -22,6 +22,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from embedding.errors import WhichoneError
 from service.errors import DatabaseTooNew, DatabaseUnavailable
 from service.locks import file_lock
 from service.settings import Settings
@@ -39,7 +40,6 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self._folder = settings.data
         if settings.database_url is None:
-            settings.data.mkdir(parents=True, exist_ok=True)
             self.engine = _sqlite_engine(settings.data / "whichone.db")
         else:
             self.engine = _postgres_engine(settings.database_url.get_secret_value())
@@ -84,7 +84,7 @@ class Database:
         Raises:
             DatabaseUnavailable: no connection.
         """
-        with _translated(), Session(self._readers, expire_on_commit=False) as session:
+        with _translated(), Session(self._readers, expire_on_commit=False) as session, _clean(session):
             yield session
 
     @contextmanager
@@ -95,7 +95,13 @@ class Database:
             DatabaseUnavailable: no connection, or the lock of another process did not end.
         """
         turn = self._writing if self.is_sqlite else nullcontext()
-        with turn, _translated(), Session(self._writers, expire_on_commit=False) as session, session.begin():
+        with (
+            turn,
+            _translated(),
+            Session(self._writers, expire_on_commit=False) as session,
+            _clean(session),
+            session.begin(),
+        ):
             yield session
 
     def ping(self) -> None:
@@ -112,6 +118,7 @@ class Database:
         self.engine.dispose()
 
     def _enter_wal(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
         # SQLite does not wait for others while it changes the journal mode, hence a lock around it.
         with file_lock(self._folder / "migrate.lock"):
             connection = sqlite3.connect(self._folder / "whichone.db", timeout=SQLITE_BUSY_MS / 1000)
@@ -119,6 +126,22 @@ class Database:
                 connection.execute("PRAGMA journal_mode = WAL")
             finally:
                 connection.close()
+
+
+@contextmanager
+def _clean(session: Session) -> Iterator[None]:
+    """Close the connection after an unexpected error, instead of pooling it.
+
+    The error may have left a half-read result behind. SQLite would keep its snapshot over the rollback, and refuse the
+    connection's next BEGIN IMMEDIATE without waiting.
+    """
+    try:
+        yield
+    except WhichoneError:
+        raise
+    except BaseException:
+        session.invalidate()
+        raise
 
 
 @contextmanager

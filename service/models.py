@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import DeclarativeBase, Mapped, deferred, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 __all__ = ["ApiKey", "Base", "CalibrationRow", "Gallery", "ItemRow", "Removal"]
@@ -107,8 +107,8 @@ class ItemRow(Base):
     image_sha256: Mapped[str] = mapped_column(String(64))
     external_id: Mapped[str | None] = mapped_column(String(200))
     item_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", JSON, default=dict)
-    embedding: Mapped[bytes] = deferred(mapped_column(LargeBinary))
-    views: Mapped[bytes] = deferred(mapped_column(LargeBinary, default=b""))
+    embedding: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    views: Mapped[bytes] = mapped_column(LargeBinary, default=b"", deferred=True)
     width: Mapped[int]
     height: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=_now)

@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
@@ -32,14 +33,22 @@ def run(settings: Settings) -> None:
     Raises:
         WhichoneError: it cannot start; nothing was served.
     """
+    listener = _listen(settings)
     workspace = Workspace(settings)
     try:
         prepare(workspace)  # here, where an error is one sentence, and not in each worker
+        _serve(settings, listener, workspace)
     finally:
         workspace.close()
-    listener = _listen(settings)
+        listener.close()
+
+
+def _serve(settings: Settings, listener: socket.socket, workspace: Workspace) -> None:
+    several = settings.workers > 1
+    if several:
+        workspace.close()  # each worker opens its own
     config = uvicorn.Config(
-        functools.partial(create_app, settings),
+        functools.partial(create_app, settings, prepared=None if several else workspace),
         factory=True,
         workers=settings.workers,
         log_config=uvicorn_log_config(settings),
@@ -48,13 +57,10 @@ def run(settings: Settings) -> None:
         timeout_graceful_shutdown=_GRACE,
     )
     threading.Thread(target=_announce, args=(listener,), daemon=True).start()
-    try:
-        if settings.workers > 1:
-            Multiprocess(config, sockets=[listener]).run()
-        else:
-            uvicorn.Server(config).run(sockets=[listener])
-    finally:
-        listener.close()
+    if several:
+        Multiprocess(config, sockets=[listener]).run()
+    else:
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 def main() -> int:
@@ -74,9 +80,11 @@ def _listen(settings: Settings) -> socket.socket:
         [family, kind, protocol, _, address] = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
+        with ExitStack() as undo:
+            listener = undo.enter_context(socket.socket(family, kind, protocol))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            undo.pop_all()
     except OSError as error:
         raise InvalidSetting(
             f"cannot listen on {settings.host}, port {settings.port}: {error.strerror}; "

@@ -139,6 +139,7 @@ def settings_markdown() -> str:
     """The table of `docs/settings.md`, made from the fields, so that it cannot go stale."""
     rows = ["| variable | default | meaning |", "| --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
-        default = "unset" if field.get_default() is None else f"`{field.get_default()}`"
+        unset = field.is_required() or field.default_factory is not None or field.default is None
+        default = "unset" if unset else f"`{field.default}`"
         rows.append(f"| `{PREFIX}{name.upper()}` | {default} | {field.description} |")
     return "\n".join(rows) + "\n"

@@ -97,6 +97,7 @@ class Workspace:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.started = False
         self.database = Database(settings)
         self.photos = PhotoStore(settings.data / "photos")
         self.keys = KeyService(self.database)
@@ -124,6 +125,7 @@ class Workspace:
         self._adopt_bundle()
         _ = self.embedder, self.recognition, self.enrolment
         self.galleries.load_all()
+        self.started = True
 
     def close(self) -> None:
         """Give the database's connections back."""

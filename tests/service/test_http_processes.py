@@ -1,0 +1,268 @@
+"""Several processes on one database, restarts, deletion, migrations: on SQLite, and on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import harness
+import pytest
+from sqlalchemy import inspect, text
+
+from service.database import Database
+from service.errors import DatabaseTooNew
+from service.models import Base
+from service.settings import Settings
+from service.workspace import open_workspace
+
+
+def _postgres_binaries() -> Path | None:
+    found = shutil.which("initdb")
+    candidates = [Path(found).resolve().parent] if found else []
+    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((path for path in candidates if (path / "initdb").exists() and (path / "postgres").exists()), None)
+
+
+def _account() -> str | None:
+    """PostgreSQL refuses to run as root: the account to run it as instead."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return next((name for name in ("postgres", "nobody") if name in names), None)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """URL of a PostgreSQL cluster that lives as long as the tests."""
+    binaries = _postgres_binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL server binaries (initdb, postgres) on this machine")
+    account = _account()
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        if account is not None:
+            shutil.chown(root, account)
+        subprocess.run(
+            [binaries / "initdb", "-D", root / "cluster", "-U", "whichone", "-A", "trust", "--no-sync"],
+            check=True,
+            capture_output=True,
+            user=account,
+            cwd=root,
+        )
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        log = (root / "log").open("w")
+        process = subprocess.Popen(
+            [binaries / "postgres", "-D", root / "cluster", "-p", str(port), "-h", "127.0.0.1", "-k", str(root)],
+            stdout=log,
+            stderr=log,
+            user=account,
+            cwd=root,
+        )
+        ready = [binaries / "pg_isready", "-h", "127.0.0.1", "-p", str(port)]
+        try:
+            harness.until("PostgreSQL", lambda: subprocess.run(ready, capture_output=True, check=False).returncode == 0)
+            yield f"postgresql://whichone@127.0.0.1:{port}"
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(harness.DEADLINE)
+            log.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> str | None:
+    """A fresh, empty database: None for SQLite in the data folder, else a URL."""
+    if request.param == "sqlite":
+        return None
+    cluster: str = request.getfixturevalue("postgres")
+    name = "t" + os.urandom(6).hex()
+    server = Database(Settings.load({}, database_url=f"{cluster}/postgres"))
+    with server.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    server.close()
+    return f"{cluster}/{name}"
+
+
+def test_two_servers_agree(tmp_path: Path, bundle: Path, database: str | None) -> None:
+    data = tmp_path / "data"
+    with ThreadPoolExecutor() as pool:  # both at once, on nothing: who migrates?
+        first, second = pool.map(lambda _: harness.start(data, bundle, database_url=database), range(2))
+    try:
+        for seed in range(6):
+            here, there = (first, second) if seed % 2 else (second, first)
+            here.add("shop", f"label {seed}", harness.jpeg(seed))
+            assert there.best("shop", harness.jpeg(seed)) == f"label {seed}"  # the very next question
+        [item] = second.add("shop", "wrong", harness.jpeg(9))
+        first.client.patch(f"/index/{item['id']}", params={"gallery": "shop"}, json={"label": "right"})
+        assert second.best("shop", harness.jpeg(9)) == "right"
+        assert second.client.delete("/labels/right", params={"gallery": "shop"}).json()["removed"] == 1
+        assert first.best("shop", harness.jpeg(9)) != "right"
+        assert first.post("/galleries/shop/publish").json()["items"] == 6
+        answers = [server.ask("shop", harness.jpeg(3)) for server in (first, second)]
+        for answer in answers:
+            del answer["id"], answer["timing_ms"]
+        assert answers[0] == answers[1]
+        assert answers[0]["generation"] == 1
+        assert second.post("/galleries/shop/calibrate", json={"far_budget": 0.3}).status_code == 200
+        assert first.ask("shop", harness.jpeg(3))["far_budget"] == 0.3
+    finally:
+        first.stop()
+        second.stop()
+
+
+def test_many_clients_write_to_two_servers_at_once(tmp_path: Path, bundle: Path, database: str | None) -> None:
+    data = tmp_path / "data"
+    with (
+        harness.serving(data, bundle, database_url=database) as first,
+        harness.serving(data, bundle, database_url=database) as second,
+    ):
+
+        def add(seed: int) -> None:
+            server = first if seed % 2 else second
+            server.add("shop", f"label {seed % 5}", harness.jpeg(seed), harness.jpeg(1000))  # all share one photo
+            server.ask("shop", harness.jpeg(seed))
+
+        with ThreadPoolExecutor(12) as pool:
+            list(pool.map(add, range(48)))
+        assert first.get("/index", params={"gallery": "shop"}).json()["total"] == 48 + 5
+        for seed in range(48):
+            for server in (first, second):
+                candidates = server.ask("shop", harness.jpeg(seed))["candidates"]
+                [own] = [candidate for candidate in candidates if candidate["label"] == f"label {seed % 5}"]
+                assert own["items"][0]["similarity"] == pytest.approx(1, abs=1e-5)
+
+
+def test_a_restart_keeps_everything(tmp_path: Path, bundle: Path, database: str | None) -> None:
+    data = tmp_path / "data"
+    with harness.serving(data, bundle, database_url=database) as server:
+        server.add("shop", "beans", harness.jpeg(1), metadata='{"a": "\\u2615"}')
+        server.post("/galleries/shop/publish")
+        server.add("shop", "tea", harness.jpeg(2))
+        before = server.get("/index", params={"gallery": "shop"}).json()
+    with harness.serving(data, bundle, database_url=database) as server:
+        assert server.get("/index", params={"gallery": "shop"}).json() == before
+        assert server.best("shop", harness.jpeg(2)) == "tea"
+        server.post("/galleries/shop/rollback", json={"generation": 1})
+    with harness.serving(data, bundle, database_url=database) as server:  # the pin too
+        assert server.best("shop", harness.jpeg(2)) == "beans"
+        server.post("/galleries/shop/publish")
+        assert server.best("shop", harness.jpeg(2)) == "tea"
+
+
+def test_workers_share_one_address(tmp_path: Path, bundle: Path) -> None:
+    with harness.serving(tmp_path / "data", bundle, workers=2) as server:
+        for seed in range(8):
+            server.add("shop", f"label {seed}", harness.jpeg(seed))
+            server.client.close()  # a new connection may meet the other worker
+            server.client = type(server.client)(base_url=server.url, headers={"X-API-Key": harness.ADMIN})
+            assert server.best("shop", harness.jpeg(seed)) == f"label {seed}"
+
+
+def test_ctrl_c_ends_it_cleanly(tmp_path: Path, bundle: Path) -> None:
+    server = harness.start(tmp_path / "data", bundle)
+    server.get("/healthz")
+    assert server.stop(signal.SIGINT) in {0, 130, -signal.SIGINT}
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_a_photo_goes_with_its_last_item(tmp_path: Path, bundle: Path) -> None:
+    data = tmp_path / "data"
+    with harness.serving(data, bundle) as server:
+        [one] = server.add("shop", "beans", harness.jpeg(1))
+        [two] = server.add("other", "tea", harness.jpeg(1))
+        sha = one["sha256"]
+        path = data / "photos" / sha[:2] / sha[2:4] / sha
+        assert path.read_bytes() == harness.jpeg(1)
+        server.client.delete(f"/index/{one['id']}", params={"gallery": "shop"})
+        assert path.exists()
+        server.client.delete(f"/index/{two['id']}", params={"gallery": "other"})
+        assert not path.exists()
+        server.add("other", "tea", harness.jpeg(1))
+        path.write_bytes(b"rotten")
+        [item] = server.get("/index", params={"gallery": "other"}).json()["items"]
+        answer = server.get(f"/index/{item['id']}/image", params={"gallery": "other"})
+        assert (answer.status_code, answer.json()["code"]) == (500, "photo_lost")
+        harness.until("the log", lambda: "photo_lost" in server.log.read_text())
+        server.log.write_text("")  # this trouble was wanted
+
+
+def test_another_bundle_is_refused_and_told_why(tmp_path: Path, bundle: Path) -> None:
+    data, other = tmp_path / "data", harness.tiny_bundle(tmp_path / "other", seed=1)
+    with harness.serving(data, bundle):
+        pass
+    with harness.serving(data, other) as server:  # nothing enrolled yet: nothing to lose
+        server.add("shop", "beans", harness.jpeg(1))
+    said = harness.fail_to_start(data, bundle)
+    assert "'shop' was embedded with bundle" in said
+    assert "WHICHONE_BUNDLE" in said
+
+
+def test_a_damaged_generation_stops_the_start_and_is_named(tmp_path: Path, bundle: Path) -> None:
+    data = tmp_path / "data"
+    with harness.serving(data, bundle) as server:
+        server.add("shop", "beans", harness.jpeg(1))
+        server.post("/galleries/shop/publish")
+    items = data / "galleries/shop/generations/1/items.npz"
+    items.write_bytes(items.read_bytes()[:-1] + b"x")
+    assert "items.npz" in harness.fail_to_start(data, bundle)
+    with open_workspace(Settings.load({}, data=data, bundle=bundle, threads=1)) as workspace:
+        assert workspace.galleries.publish("shop").number == 2  # the database is the truth
+    with harness.serving(data, bundle) as server:
+        assert server.best("shop", harness.jpeg(1)) == "beans"
+
+
+def test_the_command_works_beside_a_server(tmp_path: Path, bundle: Path) -> None:
+    data = tmp_path / "data"
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(harness.jpeg(1))
+    settings = Settings.load({}, data=data, bundle=bundle, threads=1)
+    with harness.serving(data, bundle) as server, open_workspace(settings) as workspace:
+        [added] = workspace.enrol("beans", [photo])
+        assert server.best("default", harness.jpeg(1)) == "beans"
+        server.add("default", "tea", harness.jpeg(2))
+        recognition = workspace.recognize(harness.jpeg(2))
+        assert recognition.answer.verdict.candidates[0].label == "tea"
+        checked = workspace.verify()
+        assert (checked.items, checked.lost_photos) == (2, [])
+        workspace.gallery.delete("default", added.id)
+        assert server.best("default", harness.jpeg(1)) == "tea"
+
+
+def test_migrations_give_exactly_the_models(tmp_path: Path, database: str | None) -> None:
+    opened = Database(Settings.load({}, data=tmp_path / "data", database_url=database))
+    failures: list[BaseException] = []
+
+    def migrate() -> None:
+        try:
+            opened.migrate()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=migrate) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    found = inspect(opened.engine)
+    assert set(found.get_table_names()) == {*Base.metadata.tables, "alembic_version"}
+    for table in Base.metadata.tables.values():
+        columns = {column["name"]: column["nullable"] for column in found.get_columns(table.name)}
+        assert columns == {column.name: bool(column.nullable) for column in table.columns}
+        indexes = {index["name"] for index in found.get_indexes(table.name) if not index.get("duplicates_constraint")}
+        assert indexes == {index.name for index in table.indexes}
+    with opened.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(DatabaseTooNew, match="newer Whichone"):
+        opened.migrate()
+    opened.close()
