@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -133,3 +135,39 @@ def test_the_demo_of_a_folder_prints_a_table(tmp_path):
     text = run_demo(tmp_path / "data", "--photos", str(tmp_path / "own"))
     assert "No strangers" in text
     assert "of 9 named rightly" in text
+
+
+def test_the_server_stays_and_the_lines_to_paste_work(tmp_path):
+    pytest.importorskip("skimage")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WHICHONE_")}
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "cli", "demo", "--data", str(tmp_path), "--port", port],
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        text=True,
+    ) as server:
+        try:
+            said = []
+            while not said or "serving http" not in said[-1]:
+                said.append(server.stdout.readline())
+                assert said[-1], server.stderr.read()
+            curls = [line.strip() for line in said if line.strip().startswith("curl ")]
+            answers = [
+                json.loads(subprocess.run(["bash", "-c", f"{line} -fsS"], capture_output=True, check=True).stdout)
+                for line in curls
+            ]
+            server.send_signal(signal.SIGINT)
+            _, complaints = server.communicate(timeout=60)
+        finally:
+            server.kill()
+    asked, taught, again = answers
+    assert asked["verdict"] == "known"
+    assert taught["items"][0]["label"] in STRANGERS
+    assert again["candidates"][0]["label"] == taught["items"][0]["label"]
+    assert server.returncode == 130
+    assert "Traceback" not in complaints
