@@ -51,7 +51,6 @@ Data = Annotated[
 ]
 Gallery = Annotated[str, typer.Option("--gallery", "-g", metavar="NAME", help="Which gallery.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Csv = Annotated[Path | None, typer.Option(metavar="CSV", show_default=False)]
 FolderOfBundle = Annotated[
     Path | None, typer.Argument(metavar="[FOLDER]", help="The bundle's folder; the one that ships if not given.")
 ]
@@ -153,10 +152,12 @@ def evaluate(
     manifest: Annotated[
         Path | None, typer.Argument(metavar="[MANIFEST]", help="One CSV with path,label,is_known,role.")
     ] = None,
-    gallery: Csv = None,
-    queries: Csv = None,
-    calibrate: Csv = None,
-    distractors: Csv = None,
+    gallery: Annotated[Path | None, typer.Option(metavar="CSV", help="path,label: what to enrol.")] = None,
+    queries: Annotated[Path | None, typer.Option(metavar="CSV", help="path,label,is_known: what to ask about.")] = None,
+    calibrate: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="path,label,is_known: what to set the threshold by.")
+    ] = None,
+    distractors: Annotated[Path | None, typer.Option(metavar="CSV", help="path,label: photos of neither.")] = None,
     far_budget: Annotated[
         float | None, typer.Option(min=0.0001, max=0.9999, help="False-accept rate to set the threshold for.")
     ] = None,
@@ -173,9 +174,13 @@ def evaluate(
 ) -> None:
     """How well does it tell known from unknown, on your photos? Beside a plain nearest-neighbour yardstick.
 
-    Roles: gallery is enrolled, query is asked about, calibrate sets confidence and threshold (the gallery does so
-    itself if there is none), distractor shows neither. is_known is 1 where the gallery has the label. Paths are
-    relative to their CSV. Photos that serve two roles are refused.
+    Roles: [b]gallery[/b] is enrolled, [b]query[/b] is asked about,
+
+    [b]calibrate[/b] sets confidence and threshold (without any, the gallery does so itself),
+
+    [b]distractor[/b] shows nothing of the gallery. is_known is 1 where the gallery has the label.
+
+    Paths are relative to their CSV. A photo that serves two roles is refused.
     """
     from service.commands.evaluation import EvaluationFiles, run_evaluation
 

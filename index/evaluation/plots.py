@@ -19,7 +19,7 @@ __all__ = ["gap_curve", "histograms", "reliability", "roc"]
 INK, GRID = "#1d2433", "#d9dee8"
 COLOURS = ("#0b6e99", "#c2571a", "#5b7f2b", "#7a4fa3")
 RIGHT, WRONG, UNKNOWN = "#2b7a4b", "#c98a04", "#b3261e"
-Place = Literal["lower right", "lower left", "upper left", "upper center"]
+Place = Literal["lower left", "upper left", "upper center"]
 SIZE = (4.6, 3.6)
 """Inches a panel."""
 
@@ -45,7 +45,7 @@ def roc(evaluation: Evaluation) -> bytes:
             )
         axes[0].axvline(evaluation.far_budget, color=INK, lw=0.8, ls=":", label="FAR budget")
         axes[0].set(xscale="log", xlabel="unknown accepted", ylabel="known and right accepted", ylim=(0, 1.01))
-        _legend(axes[0], "lower right")
+        _legend(axes[0], "upper left")
 
     return _png(draw)
 
