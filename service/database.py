@@ -19,6 +19,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -32,6 +33,8 @@ __all__ = ["Database"]
 SQLITE_BUSY_MS = 30_000
 MIGRATION_LOCK = 0x77686963686F6E65  # "whichone": the advisory lock's number on PostgreSQL
 _BEGIN = "sqlite_begin"
+_POOL = {"pool_size": 10, "max_overflow": 90}
+"""More connections than the server has threads: none ever waits for another's."""
 
 
 class Database:
@@ -63,7 +66,7 @@ class Database:
         """
         if self.is_sqlite:
             self._enter_wal()
-        with _translated(), self._writers.begin() as connection:
+        with _translated(tell=True), self._writers.begin() as connection:
             if not self.is_sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
             config = Config()
@@ -145,16 +148,18 @@ def _clean(session: Session) -> Iterator[None]:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(*, tell: bool = False) -> Iterator[None]:
+    """Make a driver's errors the domain's; `tell` the reason where an operator reads it, and not a stranger."""
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
-        message = f"the database does not answer: {str(error.orig).strip().splitlines()[0]}"
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        message = f"the database does not answer: {reason}" if tell else "the database does not answer; try again soon"
         raise DatabaseUnavailable(message) from error
 
 
 def _sqlite_engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
+    engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False}, **_POOL)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
@@ -176,8 +181,7 @@ def _postgres_engine(url: str) -> Engine:
     try:
         return create_engine(
             target,
-            pool_size=10,
-            max_overflow=20,
+            **_POOL,
             pool_pre_ping=True,
             # A role may have been set to trade durability for speed; an acknowledged item must survive.
             connect_args={"options": "-c synchronous_commit=on", "connect_timeout": 10},

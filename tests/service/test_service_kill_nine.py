@@ -15,7 +15,18 @@ import pytest
 def test_three_kills_lose_nothing(tmp_path: Path, bundle: Path) -> None:
     script = harness.ROOT / "benchmarks" / "kill_nine.py"
     report = tmp_path / "report.json"
-    command = [sys.executable, str(script), "--kills", "3", "--bundle", str(bundle), "--json", str(report)]
+    command = [
+        sys.executable,
+        str(script),
+        "--kills",
+        "3",
+        "--warm-up",
+        "20",
+        "--bundle",
+        str(bundle),
+        "--json",
+        str(report),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(report.read_text())
