@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.concurrency import run_in_threadpool
@@ -28,6 +29,16 @@ from service.workspace import Workspace
 __all__ = ["create_app", "prepare"]
 
 
+class _Application(FastAPI):
+    """FastAPI whose document says how errors come."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document; made once."""
+        if self.openapi_schema is None:
+            problems.describe(super().openapi())
+        return super().openapi()
+
+
 def create_app(settings: Settings, *, prepared: Workspace | None = None) -> FastAPI:
     """The application over one data folder. Everything it holds is opened at its start and closed at its end.
 
@@ -36,7 +47,7 @@ def create_app(settings: Settings, *, prepared: Workspace | None = None) -> Fast
     """
     log = make_log(settings)
     metrics = Metrics()
-    app = FastAPI(
+    app = _Application(
         title="Whichone",
         version="1",
         summary="Which known instance does this photo show, or is it unknown?",

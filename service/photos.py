@@ -28,6 +28,13 @@ def sha256_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def _has_size(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except FileNotFoundError:
+        return False
+
+
 def _flush_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -68,10 +75,10 @@ class PhotoStore:
             yield
 
     def put(self, data: bytes) -> str:
-        """Store a photo durably and return its sha256; storing it again changes nothing. Inside `adding()`."""
+        """Store a photo durably and return its sha256; a file of it that was cut short is mended. Inside `adding()`."""
         sha256 = sha256_of(data)
         target = self.path(sha256)
-        if not target.exists():
+        if not _has_size(target, len(data)):
             temporary = self._incoming / uuid.uuid4().hex
             with temporary.open("xb") as file:
                 file.write(data)

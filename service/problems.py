@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from embedding.errors import WhichoneError
 
-__all__ = ["PROBLEM_RESPONSES", "STATUS", "Problem", "install", "problem", "status_of", "unexpected"]
+__all__ = ["PROBLEM_RESPONSES", "STATUS", "Problem", "describe", "install", "problem", "status_of", "unexpected"]
 
 MEDIA_TYPE = "application/problem+json"
 ECHO = 200
@@ -65,9 +65,16 @@ class Problem(BaseModel):
     request_id: str | None = None
 
 
-PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
-    "default": {"model": Problem, "description": "An error.", "content": {MEDIA_TYPE: {}}}
-}
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {"default": {"model": Problem, "description": "An error."}}
+
+
+def describe(document: dict[str, Any]) -> None:
+    """Say in an OpenAPI document that errors come as problem+json; FastAPI can only describe one media type a call."""
+    for calls in document["paths"].values():
+        for call in calls.values():
+            content = call["responses"]["default"]["content"]
+            if "application/json" in content:
+                content[MEDIA_TYPE] = content.pop("application/json")
 
 
 def status_of(error: WhichoneError) -> int:

@@ -47,7 +47,9 @@ class Settings(BaseSettings):
         "Changing it revokes the key that this variable set before.",
     )
     database_url: SecretStr | None = Field(
-        None, description="postgresql://user:password@host/name. Unset: SQLite (whichone.db) in the data folder."
+        None,
+        description="postgresql://user:password@host/name; its processes still share the data folder. "
+        "Unset: SQLite (whichone.db) in the data folder.",
     )
     open_recognize: bool = Field(False, description="Let anyone call POST /recognize without a key, on any address.")
     far_budget: float = Field(

@@ -31,6 +31,10 @@ def test_photos_are_kept_under_their_hash_once(tmp_path: Path) -> None:
     assert list(store.stored()) == [sha256_of(b"abc")]
     assert store.read(sha256_of(b"abc")) == b"abc"
     assert list((tmp_path / "photos/incoming").iterdir()) == []
+    store.path(sha256_of(b"abc")).write_bytes(b"a")
+    with store.adding():
+        store.put(b"abc")
+    assert store.read(sha256_of(b"abc")) == b"abc"
     with pytest.raises(PhotoLost, match="not in the store"):
         store.read(sha256_of(b"other"))
 
