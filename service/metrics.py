@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from service.errors import DatabaseUnavailable
 from service.recognition.service import Recognition
 from service.workspace import Workspace
 
@@ -91,10 +93,13 @@ class _GalleryCollector(Collector):
             "Changes in the database that this process has not applied yet.",
             labels=["gallery"],
         )
-        changes = {row.name: row.change for row in self._workspace.galleries.rows()}
+        changes: dict[str, int] = {}
+        with suppress(DatabaseUnavailable):  # the counters are wanted most when the database is away
+            changes = {row.name: row.change for row in self._workspace.galleries.rows()}
         for replica in sorted(self._workspace.galleries.replicas(), key=lambda replica: replica.name)[:_MOST_GALLERIES]:
             items, distractors = replica.sizes()
             sizes.add_metric([replica.name, "item"], items)
             sizes.add_metric([replica.name, "distractor"], distractors)
-            lag.add_metric([replica.name], max(0, changes.get(replica.name, 0) - replica.change))
+            if replica.name in changes:
+                lag.add_metric([replica.name], max(0, changes[replica.name] - replica.change))
         return [sizes, lag]

@@ -16,7 +16,7 @@ from service.gallery.enrolment import Enrolled
 from service.gallery.galleries import DEFAULT_GALLERY
 from service.gallery.item_repository import ItemFilter
 from service.gallery.service import ItemChange
-from service.gallery.words import label_of, metadata_of
+from service.gallery.words import external_id_of, label_of, metadata_of
 from service.problems import PROBLEM_RESPONSES
 from service.settings import Settings
 
@@ -105,7 +105,8 @@ def list_items(  # noqa: PLR0917  FastAPI passes them by name
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> schemas.ItemList:
     """The gallery's items and distractors, oldest first, a page at a time."""
-    wanted = ItemFilter(kind, None if label is None else label_of(label), external_id)
+    kept_id = None if external_id is None else external_id_of(external_id)
+    wanted = ItemFilter(kind, None if label is None else label_of(label), kept_id)
     page = workspace.gallery.page(gallery, wanted, after=_cursor(after), limit=limit)
     return schemas.ItemList(
         items=[schemas.ItemInfo.of(row) for row in page.items],

@@ -10,8 +10,9 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import harness
@@ -40,43 +41,58 @@ def _account() -> str | None:
     return next((name for name in ("postgres", "nobody") if name in names), None)
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """URL of a PostgreSQL cluster that lives as long as the tests."""
+Restart = Callable[[], AbstractContextManager[None]]
+
+
+@contextmanager
+def cluster() -> Iterator[tuple[str, Restart]]:
+    """A PostgreSQL cluster of one's own: its URL, and a context in which it is down."""
     binaries = _postgres_binaries()
     if binaries is None:
         pytest.skip("no PostgreSQL server binaries (initdb, postgres) on this machine")
     account = _account()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
         root = Path(folder)
         if account is not None:
             shutil.chown(root, account)
-        subprocess.run(
-            [binaries / "initdb", "-D", root / "cluster", "-U", "whichone", "-A", "trust", "--no-sync"],
-            check=True,
-            capture_output=True,
-            user=account,
-            cwd=root,
-        )
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        log = (root / "log").open("w")
-        process = subprocess.Popen(
-            [binaries / "postgres", "-D", root / "cluster", "-p", str(port), "-h", "127.0.0.1", "-k", str(root)],
-            stdout=log,
-            stderr=log,
-            user=account,
-            cwd=root,
-        )
-        ready = [binaries / "pg_isready", "-h", "127.0.0.1", "-p", str(port)]
-        try:
-            harness.until("PostgreSQL", lambda: subprocess.run(ready, capture_output=True, check=False).returncode == 0)
-            yield f"postgresql://whichone@127.0.0.1:{port}"
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(harness.DEADLINE)
-            log.close()
+        initdb = [binaries / "initdb", "-D", root / "cluster", "-U", "whichone", "-A", "trust", "--no-sync"]
+        subprocess.run(initdb, check=True, capture_output=True, user=account, cwd=root)
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+        probe.close()
+        command = [binaries / "postgres", "-D", root / "cluster", "-p", port, "-h", "127.0.0.1", "-k", root]
+        ready = [binaries / "pg_isready", "-h", "127.0.0.1", "-p", port]
+
+        @contextmanager
+        def running() -> Iterator[None]:
+            with (root / "log").open("a") as log:
+                process = subprocess.Popen(command, stdout=log, stderr=log, user=account, cwd=root)
+            try:
+                harness.until(
+                    "PostgreSQL", lambda: subprocess.run(ready, capture_output=True, check=False).returncode == 0
+                )
+                yield
+            finally:
+                process.send_signal(signal.SIGINT)
+                process.wait(harness.DEADLINE)
+
+        with ExitStack() as life:
+            life.enter_context(running())
+
+            @contextmanager
+            def down() -> Iterator[None]:
+                life.close()
+                yield
+                life.enter_context(running())
+
+            yield f"postgresql://whichone@127.0.0.1:{port}", down
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """URL of a PostgreSQL cluster that lives as long as the tests."""
+    with cluster() as (url, _):
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -84,13 +100,13 @@ def database(request: pytest.FixtureRequest) -> str | None:
     """A fresh, empty database: None for SQLite in the data folder, else a URL."""
     if request.param == "sqlite":
         return None
-    cluster: str = request.getfixturevalue("postgres")
+    url: str = request.getfixturevalue("postgres")
     name = "t" + os.urandom(6).hex()
-    server = Database(Settings.load({}, database_url=f"{cluster}/postgres"))
+    server = Database(Settings.load({}, database_url=f"{url}/postgres"))
     with server.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
     server.close()
-    return f"{cluster}/{name}"
+    return f"{url}/{name}"
 
 
 def test_two_servers_agree(tmp_path: Path, bundle: Path, database: str | None) -> None:
@@ -266,3 +282,23 @@ def test_migrations_give_exactly_the_models(tmp_path: Path, database: str | None
     with pytest.raises(DatabaseTooNew, match="newer Whichone"):
         opened.migrate()
     opened.close()
+
+
+def test_a_database_that_is_away_for_a_while(tmp_path: Path, bundle: Path) -> None:
+    """PostgreSQL stops and comes back: 503 without a word about its address, then all is well again."""
+    with (
+        cluster() as (url, restart),
+        harness.serving(tmp_path / "data", bundle, database_url=f"{url}/postgres") as server,
+    ):
+        server.add("shop", "beans", harness.jpeg(1))
+        with restart():
+            for answer in (server.get("/readyz"), server.get("/labels")):
+                assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+                assert "127.0.0.1" not in answer.text
+                assert answer.headers["retry-after"]
+            assert server.get("/healthz").status_code == 200
+            assert server.get("/metrics").status_code == 200
+        harness.until("the database", lambda: server.get("/readyz").status_code == 200)
+        assert server.best("shop", harness.jpeg(1)) == "beans"
+        server.add("shop", "tea", harness.jpeg(2))
+        server.log.write_text("")  # this trouble was wanted
