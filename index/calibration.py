@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.optimize import minimize
 from scipy.special import expit
+from scipy.stats import nct, norm
 
 from index.errors import NotCalibratable
 
@@ -32,7 +33,15 @@ _TAIL = 0.1
 
 _FEWEST_TAIL = 5
 _COUNTED = 3
-"""The threshold is an order statistic when at least so many unknown queries lie above it, else extrapolated."""
+"""The threshold is an order statistic when it leaves at least so many unknown things above it, else extrapolated."""
+
+_TOLERANCE = 0.9
+"""Confidence with which an extrapolated threshold keeps to the budget."""
+
+_LEAST_SPREAD = 1e-3
+
+_LEAST_LOGIT = 0.0
+"""Nothing is called known that is more likely wrong than right, however lenient the budget."""
 
 _CLOSE = 0.05
 """Share of right answers whose margin counts as close."""
@@ -62,12 +71,20 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Queries with known answers: their evidence, whether what they show is in the gallery, and whether the best
-    candidate is right; `known` and `right` (n,) bool."""
+    """Queries with known answers.
+
+    Attributes:
+        evidence: of their best candidates.
+        known: whether what they show is in the gallery, (n,).
+        right: whether the best candidate is right, (n,).
+        things: what each shows, as a number of its own for each thing, (n,). Photos of one thing are alike, so it is
+            things, not photos, that say how much is known about strangers.
+    """
 
     evidence: Evidence
     known: NDArray[np.bool_]
     right: NDArray[np.bool_]
+    things: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.known)
@@ -121,6 +138,7 @@ def fit(
     source: Source,
     unknown_prior: float | None = None,
     use_margin: bool = True,
+    strangers: Samples | None = None,
 ) -> Calibration:
     """Fit the confidence on `samples` and set the threshold for `far_budget`.
 
@@ -130,6 +148,7 @@ def fit(
         source: where the samples come from.
         unknown_prior: share of unknown queries to assume; None takes the samples' own.
         use_margin: False in a gallery where the best label has no rival.
+        strangers: further unknown queries, for the threshold alone.
 
     Raises:
         NotCalibratable: no known or no unknown query.
@@ -146,14 +165,18 @@ def fit(
     matrix = samples.evidence.matrix()
     usable = np.array([True, use_margin, bool(np.any(samples.evidence.penalty))])
     weights, intercept = _logistic(matrix, samples.right, sample_weights, usable)
-    unknown_logits = np.clip(_linear(matrix[~samples.known], weights, intercept), -MAX_LOGIT, MAX_LOGIT)
-    logit, kind = threshold_logit(unknown_logits, far_budget)
+    parts = [samples] if strangers is None else [samples, strangers]
+    unknown_logits = np.concatenate(
+        [_linear(part.evidence.matrix()[~part.known], weights, intercept) for part in parts]
+    )
+    things = len(set().union(*(part.things[~part.known].tolist() for part in parts)))
+    logit, kind = threshold_logit(np.clip(unknown_logits, -MAX_LOGIT, MAX_LOGIT), far_budget, things)
     return Calibration(
         score_weight=weights[0],
         margin_weight=weights[1],
         penalty_weight=weights[2],
         intercept=intercept,
-        threshold=float(expit(min(logit, MAX_LOGIT))),
+        threshold=float(expit(np.clip(logit, _LEAST_LOGIT, MAX_LOGIT))),
         far_budget=far_budget,
         unknown_prior=prior,
         close_margin=_close_margin(samples) if use_margin else 0.0,
@@ -164,28 +187,43 @@ def fit(
     )
 
 
-def threshold_logit(unknown: Floats, far_budget: float) -> tuple[float, Literal["counted", "extrapolated"]]:
+def threshold_logit(
+    unknown: Floats, far_budget: float, things: int
+) -> tuple[float, Literal["counted", "extrapolated"]]:
     """The logit that a share `far_budget` of unknown queries reaches.
 
-    With enough queries it is the conformal order statistic: the share of new unknown queries at or above it is at most
-    the budget in expectation (Vovk et al., Algorithmic Learning in a Random World, 2005). With too few to count, the
-    largest are taken for an exponential tail (peaks over threshold with shape 0, Pickands 1975) and extrapolated.
+    With photos of enough things it is counted: the conformal order statistic, which a new unknown query exceeds with
+    at most that chance (Vovk et al., Algorithmic Learning in a Random World, 2005). With fewer, the higher of two
+    extrapolations: the largest taken for an exponential tail (peaks over threshold with shape 0, Pickands 1975), and
+    the one-sided normal tolerance limit for as many things (Hahn and Meeker, Statistical Intervals, 1991), which holds
+    the budget with 90 % confidence. So little data costs acceptance, not false accepts.
 
     Args:
         unknown: (n,) logits of unknown queries, n >= 1.
         far_budget: within 0..1.
+        things: how many different things they show, 1..n.
     """
     ordered = np.sort(unknown)
+    if far_budget * (things + 1) >= _COUNTED:
+        above = math.floor(far_budget * (len(ordered) + 1))
+        return float(np.nextafter(ordered[len(ordered) - above], np.inf)), "counted"
+    return max(_exponential_tail(ordered, far_budget), _tolerance_limit(ordered, far_budget, things)), "extrapolated"
+
+
+def _exponential_tail(ordered: Floats, far_budget: float) -> float:
     n = len(ordered)
-    above = math.floor(far_budget * (n + 1))
-    if above >= _COUNTED:
-        return float(np.nextafter(ordered[n - above], np.inf)), "counted"
     tail = min(max(_FEWEST_TAIL, round(_TAIL * n)), n)
     start = ordered[n - tail]
-    # One more degree of freedom than points: few points say little, so their mean excess is taken wider.
+    # Divided by one less than the points: few points say little, so their mean excess is taken wider.
     excess = float((ordered[n - tail :] - start).sum()) / max(tail - 1, 1)
-    spread = max(excess, 1e-3) * (1 + 1 / tail)
-    return float(start + spread * math.log(max(tail / n / far_budget, 1.0))), "extrapolated"
+    return float(start + max(excess, _LEAST_SPREAD) * math.log(max(tail / n / far_budget, 1.0)))
+
+
+def _tolerance_limit(ordered: Floats, far_budget: float, things: int) -> float:
+    things = max(things, 2)
+    quantile = math.sqrt(things) * float(norm.ppf(1 - far_budget))
+    factor = float(nct.ppf(_TOLERANCE, things - 1, quantile)) / math.sqrt(things)
+    return float(ordered.mean()) + factor * max(float(ordered.std()), _LEAST_SPREAD)
 
 
 def _close_margin(samples: Samples) -> float:

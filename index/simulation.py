@@ -45,8 +45,9 @@ class LabelledQueries:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """The best candidate of one simulated query."""
+    """The best candidate of one simulated query; `thing` names what it shows."""
 
+    thing: str
     score: float
     margin: float
     penalty: float
@@ -62,7 +63,8 @@ def calibrate(
     Args:
         recognizer: the gallery.
         far_budget: the recogniser's own unless given.
-        labelled: real queries to calibrate on, instead of the gallery itself.
+        labelled: real queries to fit the confidence on, instead of the gallery itself. The gallery still asks itself
+            about strangers, for the threshold.
 
     Raises:
         NotCalibratable: nothing can be asked: no items, or neither labelled queries nor views nor background.
@@ -71,7 +73,8 @@ def calibrate(
     use_margin = recognizer.table.count_labels() > 2
     if labelled is not None:
         asked = _ask_labelled(recognizer, labelled)
-        return fit(_samples(asked), far_budget=budget, source="labelled", use_margin=use_margin)
+        strangers = _samples([query for query in _ask_items(recognizer) if not query.known])
+        return fit(_samples(asked), far_budget=budget, source="labelled", use_margin=use_margin, strangers=strangers)
     asked = _ask_items(recognizer)
     source: Source = "gallery"
     if sum(not query.known for query in asked) < _FEWEST_UNKNOWN:
@@ -111,16 +114,16 @@ def _ask_with_and_without(recognizer: Recognizer, queries: NDArray[np.float32], 
     penalties = recognizer.distractors.penalties(queries)
     for query, penalty, others in zip(queries, penalties, _rank_others(recognizer, queries, own.label), strict=True):
         ranked = sorted([*others, *rank_labels(query, [own])], key=lambda entry: (-entry.score, entry.label))
-        asked.append(_best(ranked, float(penalty), known=True, right=ranked[0].label == own.label))
+        asked.append(_best(own.label, ranked, float(penalty), known=True, right=ranked[0].label == own.label))
         if others:
-            asked.append(_best(others, float(penalty), known=False, right=False))
+            asked.append(_best(own.label, others, float(penalty), known=False, right=False))
     return asked
 
 
 def _without(recognizer: Recognizer, queries: NDArray[np.float32], label: str) -> list[_Asked]:
     penalties = recognizer.distractors.penalties(queries)
     return [
-        _best(others, float(penalty), known=False, right=False)
+        _best(label, others, float(penalty), known=False, right=False)
         for penalty, others in zip(penalties, _rank_others(recognizer, queries, label), strict=True)
         if others
     ]
@@ -148,8 +151,8 @@ def _ask_strangers(recognizer: Recognizer, strangers: NDArray[np.float32], *, am
     else:
         penalties = recognizer.distractors.penalties(strangers)
     return [
-        _best(ranked, float(penalty), known=False, right=False)
-        for ranked, penalty in zip(recognizer.rank(strangers), penalties, strict=True)
+        _best(f"stranger {at}", ranked, float(penalty), known=False, right=False)
+        for at, (ranked, penalty) in enumerate(zip(recognizer.rank(strangers), penalties, strict=True))
     ]
 
 
@@ -157,13 +160,13 @@ def _ask_background_as_known(recognizer: Recognizer) -> list[_Asked]:
     """Views of background photos, each photo enrolled for the moment as a label of its own."""
     asked = []
     photos, views = _background(recognizer)
-    for photo, own_views in zip(photos, views, strict=True):
+    for at, (photo, own_views) in enumerate(zip(photos, views, strict=True)):
         enrolled = LabelPhotos("", np.array([-1]), photo[None].astype(np.float64))
         penalties = recognizer.distractors.penalties(own_views)
         ranks = recognizer.rank(own_views) if len(recognizer) else [[] for _ in own_views]
         for view, penalty, others in zip(own_views, penalties, ranks, strict=True):
             ranked = sorted([*others, *rank_labels(view, [enrolled])], key=lambda entry: (-entry.score, entry.label))
-            asked.append(_best(ranked, float(penalty), known=True, right=ranked[0].label == ""))
+            asked.append(_best(f"stranger {at}", ranked, float(penalty), known=True, right=ranked[0].label == ""))
     return asked
 
 
@@ -171,7 +174,7 @@ def _ask_labelled(recognizer: Recognizer, labelled: LabelledQueries) -> list[_As
     penalties = recognizer.distractors.penalties(labelled.embeddings)
     labels = recognizer.labels()
     return [
-        _best(ranked, float(penalty), known=label in labels, right=ranked[0].label == label)
+        _best(label, ranked, float(penalty), known=label in labels, right=ranked[0].label == label)
         for ranked, penalty, label in zip(recognizer.rank(labelled.embeddings), penalties, labelled.labels, strict=True)
         if ranked
     ]
@@ -187,14 +190,16 @@ def _background(recognizer: Recognizer) -> tuple[NDArray[np.float32], NDArray[np
     return background.photos[strange], background.views[strange]
 
 
-def _best(ranked: list[RankedLabel], penalty: float, *, known: bool, right: bool) -> _Asked:
+def _best(thing: str, ranked: list[RankedLabel], penalty: float, *, known: bool, right: bool) -> _Asked:
     scores = np.array([entry.score for entry in ranked[:2]])
-    return _Asked(float(scores[0]), float(margins(scores)[0]), penalty, known, right)
+    return _Asked(thing, float(scores[0]), float(margins(scores)[0]), penalty, known, right)
 
 
 def _samples(asked: list[_Asked]) -> Samples:
+    codes: dict[str, int] = {}
     return Samples(
         Evidence(*(np.array([getattr(query, name) for query in asked]) for name in ("score", "margin", "penalty"))),
         known=np.array([query.known for query in asked], np.bool_),
         right=np.array([query.right for query in asked], np.bool_),
+        things=np.array([codes.setdefault(query.thing, len(codes)) for query in asked], np.int64),
     )
