@@ -43,6 +43,9 @@ _LEAST_SPREAD = 1e-3
 _LEAST_LOGIT = 0.0
 """Nothing is called known that is more likely wrong than right, however lenient the budget."""
 
+_SPARED = 0.05
+"""Share of right answers given up for caution while few strangers have been seen."""
+
 _CLOSE = 0.05
 """Share of right answers whose margin counts as close."""
 
@@ -142,6 +145,9 @@ def fit(
 ) -> Calibration:
     """Fit the confidence on `samples` and set the threshold for `far_budget`.
 
+    The threshold is that of `threshold_logit`. Where that had to be extrapolated from few strangers and right answers
+    stand well above it, it is raised as far as costs one right answer in twenty: strangers unlike those seen will come.
+
     Args:
         samples: at least one known and one unknown query.
         far_budget: accepted share of unknown queries that get a `known` verdict, within 0..1.
@@ -171,12 +177,16 @@ def fit(
     )
     things = len(set().union(*(part.things[~part.known].tolist() for part in parts)))
     logit, kind = threshold_logit(np.clip(unknown_logits, -MAX_LOGIT, MAX_LOGIT), far_budget, things)
+    if kind == "extrapolated" and samples.right.any():
+        right_logits = _linear(matrix[samples.right], weights, intercept)
+        logit = max(logit, float(np.quantile(right_logits, _SPARED)))
+    threshold = float(expit(np.clip(logit, _LEAST_LOGIT, MAX_LOGIT)))
     return Calibration(
         score_weight=weights[0],
         margin_weight=weights[1],
         penalty_weight=weights[2],
         intercept=intercept,
-        threshold=float(expit(np.clip(logit, _LEAST_LOGIT, MAX_LOGIT))),
+        threshold=threshold,
         far_budget=far_budget,
         unknown_prior=prior,
         close_margin=_close_margin(samples) if use_margin else 0.0,

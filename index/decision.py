@@ -19,10 +19,9 @@ def decide(
 ) -> Verdict:
     """Weigh the best candidate, and the one behind it.
 
-    - `ambiguous` when the runner-up would be known too if the best were not there, and stands nearer to it than right
-      answers leave their rivals;
     - `known` when the best candidate's confidence reaches the threshold;
-    - `ambiguous` when it would reach it if the two best labels were one;
+    - but `ambiguous` when the runner-up stands nearer to it than right answers leave their rivals, and would itself be
+      known if the best were not there, or either of them would be if the two were one label;
     - `unknown` otherwise.
 
     Args:
@@ -40,12 +39,13 @@ def decide(
     verdict: VerdictName
     reason: Reason
     pair = _Pair.of(evidence, calibration)
-    if pair is not None and pair.margin < calibration.close_margin and pair.runner_up >= threshold:
+    close = pair if pair is not None and pair.margin < calibration.close_margin else None
+    if close is not None and close.runner_up >= threshold:
         verdict, reason, sentence = "ambiguous", "too_close", _either(candidates)
     elif best.confidence >= threshold:
         verdict, reason = "known", "confident"
         sentence = f"{best.label!r}: confidence {best.confidence:.2f} reaches the threshold {threshold:.2f}."
-    elif pair is not None and pair.either >= threshold:
+    elif close is not None and close.either >= threshold:
         verdict, reason, sentence = "ambiguous", "too_close", _either(candidates)
     else:
         verdict, reason = "unknown", "below_threshold"

@@ -41,7 +41,7 @@ def test_one_photo_a_label(world: World) -> None:
     assert (calibration.source, calibration.n_known, calibration.n_unknown) == ("gallery", 40, 60)
     recognizer.calibration = calibration
     right, accepted = rates(recognizer, world, range(20), range(20, 60))
-    assert right >= 0.9
+    assert right >= 0.8
     assert accepted == 0.0
 
 
