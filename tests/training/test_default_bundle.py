@@ -56,6 +56,13 @@ def test_the_shipped_model_is_the_torch_model(rebuilt: Bundle) -> None:
     assert np.einsum("nvd,nvd->nv", views, again).min() > 0.99
 
 
+@pytest.mark.parametrize("shape", [(1, 288, 288), (3, 225, 301), (2, 321, 64)])
+def test_the_graph_takes_any_batch_and_size(rebuilt: Bundle, shape: tuple[int, int, int]) -> None:
+    n, height, width = shape
+    photos = np.random.default_rng(0).standard_normal((n, 3, height, width)).astype(np.float32)
+    check_parity(embedding_model(), rebuilt.model_path("float32"), photos, min_cosine=0.9999, max_abs_difference=5e-3)
+
+
 def test_a_model_that_computes_something_else_is_not_exported(tmp_path: Path) -> None:
     model = embedding_model()
     export_graph(model, tmp_path / "model.onnx", size=64)

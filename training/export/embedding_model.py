@@ -18,6 +18,9 @@ class EmbeddingModel(nn.Module):
         projection: (d, c), rows orthonormal.
     """
 
+    backbone: nn.Module
+    pooling: nn.Module
+
     def __init__(self, backbone: nn.Module, pooling: nn.Module, projection: Tensor) -> None:
         super().__init__()
         self.backbone = backbone
@@ -30,8 +33,8 @@ class EmbeddingModel(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         features = self.backbone.forward_features(image)  # type: ignore[operator]
         pooled = self.pooling(features)[:, :, None, None]
-        unit: Tensor = functional.normalize(self.projection(pooled).flatten(1), dim=1)
-        return unit
+        projected: Tensor = self.projection(pooled).flatten(1)
+        return functional.normalize(projected, dim=1)
 
 
 def classifier_projection(classifier: nn.Linear, dim: int) -> Tensor:
@@ -48,4 +51,5 @@ def classifier_projection(classifier: nn.Linear, dim: int) -> Tensor:
         raise ValueError(f"{dim} directions were asked for; a classifier of {tuple(weights.shape)} gives fewer")
     directions = torch.linalg.svd(weights - weights.mean(0), full_matrices=False)[2][:dim]
     largest = directions.gather(1, directions.abs().argmax(1, keepdim=True))
-    return (directions * largest.sign()).float()
+    unit_rows: Tensor = (directions * largest.sign()).float()
+    return unit_rows
