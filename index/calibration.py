@@ -20,7 +20,7 @@ from scipy.stats import nct, norm
 
 from index.errors import NotCalibratable
 
-__all__ = ["Calibration", "Evidence", "Samples", "fit", "threshold_logit"]
+__all__ = ["CERTAIN", "Calibration", "Evidence", "Samples", "fit", "threshold_logit"]
 
 Floats = NDArray[np.float64]
 Source = Literal["gallery", "labelled", "background"]
@@ -51,6 +51,9 @@ _CLOSE = 0.05
 
 MAX_LOGIT = 12.0
 """Confidences stop at 1 - 6e-6: nothing here is known better than that."""
+
+CERTAIN = float(expit(MAX_LOGIT))
+"""The highest confidence there is; no threshold lies above it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from index.calibration import Calibration, Evidence
 from index.verdict import Candidate, Reason, Verdict, VerdictName
 
-__all__ = ["decide", "empty_gallery"]
+__all__ = ["decide", "empty_gallery", "same_photo"]
 
 
 def decide(
@@ -56,6 +56,26 @@ def decide(
     return Verdict(verdict, reason, sentence, candidates, penalty, threshold, calibration.far_budget)
 
 
+def same_photo(candidates: tuple[Candidate, ...], holders: int, calibration: Calibration, penalty: float) -> Verdict:
+    """The verdict on a photo that the gallery itself holds: nothing is left to estimate.
+
+    `known`, whatever the label's other photos look like; `ambiguous` when several labels hold it.
+
+    Args:
+        candidates: best first; the labels that hold the photo stand before all others.
+        holders: how many labels hold it, at least one.
+    """
+    verdict: VerdictName = "known" if holders == 1 else "ambiguous"
+    reason: Reason = "same_photo" if holders == 1 else "too_close"
+    if holders == 1:
+        sentence = f"{candidates[0].label!r}: the gallery holds this very photo."
+    elif len(candidates) > 1:
+        sentence = f"The gallery holds this very photo under {holders} labels, such as {_two(candidates)}."
+    else:
+        sentence = f"The gallery holds this very photo under {holders} labels."
+    return Verdict(verdict, reason, sentence, candidates, penalty, calibration.threshold, calibration.far_budget)
+
+
 def empty_gallery(far_budget: float) -> Verdict:
     """The verdict of a gallery without items."""
     return Verdict("unknown", "empty_gallery", "This gallery has no photos yet.", (), 0.0, 1.0, far_budget)
@@ -86,5 +106,8 @@ class _Pair:
 
 
 def _either(candidates: tuple[Candidate, ...]) -> str:
-    labels = " or ".join(repr(candidate.label) for candidate in candidates[:2])
-    return f"Either {labels}: too close to call."
+    return f"Either {_two(candidates)}: too close to call."
+
+
+def _two(candidates: tuple[Candidate, ...]) -> str:
+    return " or ".join(repr(candidate.label) for candidate in candidates[:2])

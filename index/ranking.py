@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NEIGHBOURS", "PROTOTYPE_WEIGHT", "LabelPhotos", "RankedLabel", "margins", "rank_labels"]
+__all__ = ["NEIGHBOURS", "PROTOTYPE_WEIGHT", "SAME_PHOTO", "LabelPhotos", "RankedLabel", "margins", "rank_labels"]
 
 NEIGHBOURS = 128
 """Photos that nominate labels."""
@@ -21,6 +21,11 @@ PROTOTYPE_WEIGHT = 0.7
 """Share of the prototype in a label's score; the rest is its most similar photo. Chosen on validation photos
 (docs/benchmarks.md): the mean of a label's photos beats the best single one, and keeping some of the best photo serves
 labels that look different from different sides."""
+
+
+SAME_PHOTO = 1 - 1e-4
+"""Cosine from which two embeddings are those of one picture. This is no threshold on likeness, but the room that
+rounding needs (another processor): to save a picture once more as a fine JPEG takes it further away than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,11 @@ class RankedLabel:
     score: float
     numbers: NDArray[np.int64]
     similarities: NDArray[np.float64]
+
+    @property
+    def holds_query(self) -> bool:
+        """Whether the query is one of the label's own photos."""
+        return bool(self.similarities.max() >= SAME_PHOTO)
 
 
 def rank_labels(

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.background import Background
-from index.calibration import Calibration, Evidence
-from index.decision import decide, empty_gallery
+from index.calibration import CERTAIN, Calibration, Evidence
+from index.decision import decide, empty_gallery, same_photo
 from index.distractors import Distractors
 from index.engines import FlatIndex, OverlayIndex, VectorIndex
 from index.errors import DimensionMismatch
@@ -150,11 +150,20 @@ class Recognizer:
             confidences = self.calibration.confidences(evidence)
             # One photo shows one label: what the best candidate has, the others cannot have.
             confidences[1:] = np.minimum(confidences[1:], 1 - confidences[0])
-        candidates = tuple(
-            Candidate(entry.label, entry.score, float(confidence), self._matched(entry))
-            for entry, confidence in zip(ranked[:top_k], confidences, strict=False)
-        )
+        holders = [entry for entry in ranked if entry.holds_query]
+        if holders and self.calibration is not None:
+            others = [entry for entry in ranked if not entry.holds_query]
+            shares = [CERTAIN / len(holders)] * len(holders) + [1 - CERTAIN] * len(others)
+            candidates = self._candidates([*holders, *others][:top_k], shares)
+            return same_photo(candidates, len(holders), self.calibration, penalty)
+        candidates = self._candidates(ranked[:top_k], confidences.tolist())
         return decide(candidates, evidence, self.calibration, penalty, self.far_budget)
+
+    def _candidates(self, ranked: Sequence[RankedLabel], confidences: Sequence[float]) -> tuple[Candidate, ...]:
+        return tuple(
+            Candidate(entry.label, entry.score, confidence, self._matched(entry))
+            for entry, confidence in zip(ranked, confidences, strict=False)
+        )
 
     def _matched(self, entry: RankedLabel) -> tuple[MatchedItem, ...]:
         best = np.argsort(-entry.similarities, kind="stable")[:_ITEMS_SHOWN]

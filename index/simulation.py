@@ -4,6 +4,7 @@
 - A simulated re-photograph of a label's only photo is a known query too: nothing is left out.
 - Every one of these is also an *unknown* query when its whole label is left out (leave label out): the other labels of
   the gallery look like what a stranger of the same kind will meet. That teaches more than photos from elsewhere do.
+- A photo that several labels hold is asked about without the others of them: they do not show another thing.
 - A gallery with too few labels for that asks about its own distractors, and then about the bundle's background photos.
 """
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from index.calibration import Calibration, Evidence, Samples, Source, fit
 from index.distractors import mean_top_k
-from index.ranking import NEIGHBOURS, LabelPhotos, RankedLabel, margins, rank_labels
+from index.ranking import NEIGHBOURS, SAME_PHOTO, LabelPhotos, RankedLabel, margins, rank_labels
 from index.recognizer import Recognizer
 
 __all__ = ["LabelledQueries", "calibrate"]
@@ -98,21 +99,34 @@ def _ask_items(recognizer: Recognizer) -> list[_Asked]:
         label = recognizer.table.label(number)
         photos = recognizer.photos(label)
         embedding = recognizer.index.reconstruct(np.array([number]))
+        same = _labels_holding(recognizer, embedding) | {label}
         if len(photos.numbers) > 1:
             others = photos.numbers != number
             rest = LabelPhotos(label, photos.numbers[others], photos.vectors[others])
-            asked += _ask_with_and_without(recognizer, embedding, rest)
+            asked += _ask_with_and_without(recognizer, embedding, rest, same)
         else:
-            asked += _without(recognizer, embedding, label)
-            asked += _ask_with_and_without(recognizer, recognizer.views.get(number, embedding[:0]), photos)
+            asked += _without(recognizer, embedding, label, same)
+            asked += _ask_with_and_without(recognizer, recognizer.views.get(number, embedding[:0]), photos, same)
     return asked
 
 
-def _ask_with_and_without(recognizer: Recognizer, queries: NDArray[np.float32], own: LabelPhotos) -> list[_Asked]:
-    """Each query once with `own` as its label's photos (a known query), once without the label (an unknown one)."""
+def _labels_holding(recognizer: Recognizer, photo: NDArray[np.float32]) -> set[str]:
+    """The labels that hold this very photo, (1, d)."""
+    similarities, numbers = recognizer.index.search(photo, min(NEIGHBOURS, len(recognizer)))
+    return set(recognizer.table.labels_of(numbers[similarities >= SAME_PHOTO].tolist()))
+
+
+def _ask_with_and_without(
+    recognizer: Recognizer, queries: NDArray[np.float32], own: LabelPhotos, same: set[str]
+) -> list[_Asked]:
+    """Each query once with `own` as its label's photos (a known query), once without the label (an unknown one).
+
+    Args:
+        same: labels that show the same thing, the query's own among them.
+    """
     asked = []
     penalties = recognizer.distractors.penalties(queries)
-    for query, penalty, others in zip(queries, penalties, _rank_others(recognizer, queries, own.label), strict=True):
+    for query, penalty, others in zip(queries, penalties, _rank_others(recognizer, queries, same), strict=True):
         ranked = sorted([*others, *rank_labels(query, [own])], key=lambda entry: (-entry.score, entry.label))
         asked.append(_best(own.label, ranked, float(penalty), known=True, right=ranked[0].label == own.label))
         if others:
@@ -120,20 +134,20 @@ def _ask_with_and_without(recognizer: Recognizer, queries: NDArray[np.float32], 
     return asked
 
 
-def _without(recognizer: Recognizer, queries: NDArray[np.float32], label: str) -> list[_Asked]:
+def _without(recognizer: Recognizer, queries: NDArray[np.float32], label: str, same: set[str]) -> list[_Asked]:
     penalties = recognizer.distractors.penalties(queries)
     return [
         _best(label, others, float(penalty), known=False, right=False)
-        for penalty, others in zip(penalties, _rank_others(recognizer, queries, label), strict=True)
+        for penalty, others in zip(penalties, _rank_others(recognizer, queries, same), strict=True)
         if others
     ]
 
 
-def _rank_others(recognizer: Recognizer, queries: NDArray[np.float32], label: str) -> list[list[RankedLabel]]:
-    """Rank every label but one."""
-    own = len(recognizer.photos(label).numbers)
+def _rank_others(recognizer: Recognizer, queries: NDArray[np.float32], same: set[str]) -> list[list[RankedLabel]]:
+    """Rank every label but those of `same`."""
+    own = sum(len(recognizer.photos(label).numbers) for label in same)
     return [
-        [entry for entry in ranked if entry.label != label]
+        [entry for entry in ranked if entry.label not in same]
         for ranked in recognizer.rank(queries, neighbours=NEIGHBOURS + own)
     ]
 

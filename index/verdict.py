@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 VerdictName = Literal["known", "ambiguous", "unknown"]
-Reason = Literal["confident", "too_close", "below_threshold", "empty_gallery", "not_calibrated"]
+Reason = Literal["confident", "same_photo", "too_close", "below_threshold", "empty_gallery", "not_calibrated"]
 
 DIGITS = 6
 """Decimals kept in answers: finer digits are float noise, and would differ between machines."""

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from index.background import Background
 from index.errors import DimensionMismatch
 from index.items import Item
 from index.recognizer import Recognizer
@@ -123,3 +124,45 @@ def test_the_order_of_enrolment_changes_no_answer(seed: int) -> None:
         recognizer.calibration = calibrate(recognizer)
         answers.append(recognizer.recognize(queries))
     assert answers[0] == answers[1]
+
+
+def test_an_enrolled_photo_is_known_however_unlike_the_others_of_its_label(world: World) -> None:
+    recognizer = Recognizer(DIM, bundle_sha256="b" * 64)
+    recognizer.upsert(world.items(range(20), 4))
+    odd = world.photos(50)  # looks like nothing else, not even like the rest of its label
+    none = np.empty((0, DIM), np.float32)
+    recognizer.upsert([Item(500, "odd", "thing-7", odd[0], none)])
+    recognizer.calibration = calibrate(recognizer)
+    (verdict,) = recognizer.recognize(odd)
+    assert (verdict.verdict, verdict.label, verdict.reason) == ("known", "thing-7", "same_photo")
+    assert verdict.threshold <= verdict.confidence < 1
+    for number in recognizer.index.numbers().tolist():
+        (verdict,) = recognizer.recognize(recognizer.index.reconstruct(np.array([number])))
+        assert (verdict.verdict, verdict.label) == ("known", recognizer.table.label(number))
+
+
+def test_a_photo_under_two_labels_is_ambiguous_and_disturbs_nothing_else(world: World, recognizer: Recognizer) -> None:
+    photo, views = world.photos(30), world.photos(30, 2)
+    recognizer.upsert([Item(500, "one", "one name", photo[0], views)])
+    before = calibrate(recognizer)
+    recognizer.upsert([Item(501, "other", "other name", photo[0], views)])
+    recognizer.calibration = calibrate(recognizer)
+    (verdict,) = recognizer.recognize(photo)
+    assert (verdict.verdict, verdict.reason, verdict.label) == ("ambiguous", "too_close", None)
+    assert [candidate.label for candidate in verdict.candidates[:2]] == ["one name", "other name"]
+    assert verdict.confidence == pytest.approx(0.5, abs=1e-4)
+    assert recognizer.recognize(photo, top_k=1)[0].verdict == "ambiguous"
+    # Taken for a stranger with only one of its names left out, the photo would find itself and raise the threshold.
+    assert recognizer.calibration.threshold == pytest.approx(before.threshold, abs=0.01)
+
+
+def test_two_labels_alone_with_the_same_photo(world: World) -> None:
+    background = Background(
+        np.concatenate([world.photos(n) for n in range(40, 60)]), np.stack([world.photos(n, 3) for n in range(40, 60)])
+    )
+    recognizer = Recognizer(DIM, bundle_sha256="b" * 64, background=background)
+    photo = world.photos(0)
+    none = np.empty((0, DIM), np.float32)
+    recognizer.upsert([Item(number, f"id{number}", f"label-{number}", photo[0], none) for number in (1, 2)])
+    recognizer.calibration = calibrate(recognizer)
+    assert recognizer.recognize(photo)[0].verdict == "ambiguous"
