@@ -1,12 +1,12 @@
 """The domain's errors: a stable ``code`` each, a message a person can act on, and nothing about HTTP.
 
-    WhichoneError
-    ├── InputError                      what came from outside cannot be used
-    │   ├── ImageError                  a photo (see `embedding.images`)
-    │   └── BoxError                    a region of a photo
-    ├── BundleError                     a model on disk (see `embedding.bundle`)
-    ├── DeviceUnavailable               a GPU was asked for and is not there
-    └── (index and service add their own branches)
+WhichoneError
+├── InputError                      what came from outside cannot be used
+│   ├── ImageError                  a photo (see `embedding.images`)
+│   └── BoxError                    a region of a photo
+├── BundleError                     a model on disk (see `embedding.bundle`)
+├── DeviceUnavailable               a GPU was asked for and is not there
+└── (index and service add their own branches)
 """
 
 from __future__ import annotations
