@@ -10,6 +10,12 @@ from index.verdict import Candidate, Reason, Verdict, VerdictName
 __all__ = ["decide", "empty_gallery", "same_photo"]
 
 
+_CAUTION = (
+    " The gallery is too small to tell strangers of its own kind: the threshold comes from photos of other kinds. "
+    "Add labels or distractors to rely on it."
+)
+
+
 def decide(
     candidates: tuple[Candidate, ...],
     evidence: Evidence,
@@ -45,6 +51,8 @@ def decide(
     elif best.confidence >= threshold:
         verdict, reason = "known", "confident"
         sentence = f"{best.label!r}: confidence {best.confidence:.2f} reaches the threshold {threshold:.2f}."
+        if calibration.source == "background":
+            sentence += _CAUTION
     elif close is not None and close.either >= threshold:
         verdict, reason, sentence = "ambiguous", "too_close", _either(candidates)
     else:

@@ -195,7 +195,9 @@ class Galleries:
             check_bundle(row, self._model)
             if row.pinned is not None and not also_pinned:
                 raise GalleryPinned(
-                    f"gallery {name!r} serves generation {row.pinned} since a rollback; publish it first", gallery=name
+                    f"gallery {name!r} serves generation {row.pinned} since a rollback; publish a new one first "
+                    "(whichone index build)",
+                    gallery=name,
                 )
             items, _ = self.replica(name).sizes()
             small = items <= _COPIED or row.pinned is not None
@@ -244,7 +246,7 @@ def existing(repository: GalleryRepository, name: str) -> Gallery:
         names = [gallery.name for gallery in repository.all()]
         listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
         raise UnknownGallery(
-            f"there is no gallery {name!r}; there are: {listed}. POST /index?gallery={name} makes one",
+            f"there is no gallery {name!r}; there are: {listed}. Adding a photo to it makes it",
             gallery=name,
             existing=names[:100],
         )
@@ -253,5 +255,5 @@ def existing(repository: GalleryRepository, name: str) -> Gallery:
 
 def _calibrated(recognizer: Recognizer, name: str, far_budget: float) -> Calibration:
     if len(recognizer) == 0:
-        raise EmptyGallery(f"gallery {name!r} has no photos yet; add some with POST /index", gallery=name)
+        raise EmptyGallery(f"gallery {name!r} has no photos yet; add some first", gallery=name)
     return calibrate(recognizer, far_budget=far_budget)

@@ -205,9 +205,9 @@ class GalleryService:
     @staticmethod
     def _relabel(items: ItemRepository, item: ItemRow, label: str | None) -> None:
         if item.kind != "item":
-            raise FieldInvalid("a distractor has no label; delete it and add the photo with POST /index", field="label")
+            raise FieldInvalid("a distractor has no label; delete it, and add the photo again with one", field="label")
         if label is None:
-            raise FieldInvalid("an item's label cannot be null; DELETE removes the item", field="label")
+            raise FieldInvalid("an item's label cannot be null; delete the item instead", field="label")
         kept = label_of(label)
         twin = items.of_photo("item", kept, item.image_sha256)
         if twin is not None and twin.number != item.number:
@@ -239,7 +239,7 @@ def _found(items: ItemRepository, gallery: Gallery, id_: str) -> ItemRow:
 def _require_label(items: ItemRepository, gallery: Gallery, label: str) -> None:
     if items.count(ItemFilter("item", label)) == 0:
         raise UnknownLabel(
-            f"gallery {gallery.name!r} has no label {label!r}; GET /labels lists them",
+            f"gallery {gallery.name!r} has no label {label!r}; its labels can be listed",
             gallery=gallery.name,
             label=label,
         )

@@ -1,0 +1,16 @@
+"""Which tests `make check` leaves out: those that start processes of their own, by folder or file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+SLOW = ("cli", "demo", "test_readme.py", "service/test_http_processes.py", "service/test_http_index.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if any(item.path.is_relative_to(TESTS / place) for place in SLOW):
+            item.add_marker(pytest.mark.slow)
