@@ -50,8 +50,8 @@ format: env ## Format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: env ## Measure: recognition on ../shared/data where it is, and the cost of the pipeline
-	$(BIN)/python -m benchmarks.grocery
+bench: env ## Measure: recognition on ../shared/data where it is there, and the cost of the pipeline
+	$(BIN)/python -m benchmarks.open_set
 	$(BIN)/python -m benchmarks.cost
 
 bundle: env ## Make the shipped bundle again from its weights package
