@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedding.errors import InputError, WhichoneError
+from embedding.errors import InputError
+from service.commands.data_folder import NoDataFolder, require_data_folder
 from service.settings import Settings
 from service.workspace import Workspace, open_workspace
 
@@ -16,12 +17,6 @@ __all__ = ["SUFFIXES", "NoDataFolder", "NoPhotos", "PhotoFile", "collect", "open
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"})
 """What counts as a photo inside a folder. A file that is named itself is taken whatever it is called."""
-
-
-class NoDataFolder(WhichoneError):
-    """There is nothing to ask yet."""
-
-    code = "no_data_folder"
 
 
 class NoPhotos(InputError):
@@ -37,12 +32,7 @@ def opened(settings: Settings) -> Iterator[Workspace]:
     Raises:
         NoDataFolder: there is no such folder.
     """
-    if settings.database_url is None and not (settings.data / "whichone.db").is_file():
-        raise NoDataFolder(
-            f"there is no gallery in {settings.data} yet; make one with whichone index add FOLDER, or name the data "
-            "folder with --data or WHICHONE_DATA",
-            folder=str(settings.data),
-        )
+    require_data_folder(settings)
     with open_workspace(settings) as workspace:
         yield workspace
 

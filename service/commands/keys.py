@@ -8,19 +8,18 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from service.commands.folder import opened
+from service.commands.data_folder import opened_keys
 from service.commands.terminal import note, print_json, stdout
 from service.keys.service import KeyInfo
 from service.settings import Settings
-from service.workspace import open_workspace
 
 __all__ = ["create_key", "list_keys", "revoke_key"]
 
 
 def create_key(settings: Settings, name: str, scopes: Sequence[str], *, as_json: bool) -> None:
     """Make a key and print it, alone on stdout so that a script can catch it."""
-    with open_workspace(settings) as workspace:
-        key = workspace.keys.create(name, scopes)
+    with opened_keys(settings, make=True) as keys:
+        key = keys.create(name, scopes)
     if as_json:
         print_json({"name": name, "scopes": sorted(set(scopes)), "key": key})
     else:
@@ -32,8 +31,8 @@ def create_key(settings: Settings, name: str, scopes: Sequence[str], *, as_json:
 
 def list_keys(settings: Settings, *, as_json: bool) -> None:
     """Everything about the keys but the keys."""
-    with opened(settings) as workspace:
-        keys = workspace.keys.list()
+    with opened_keys(settings) as service:
+        keys = service.list()
     if as_json:
         print_json({"keys": [_json(key) for key in keys]})
         return
@@ -50,8 +49,8 @@ def revoke_key(settings: Settings, name: str, *, as_json: bool) -> None:
     Raises:
         UnknownKey: lists the names that there are.
     """
-    with opened(settings) as workspace:
-        key = workspace.keys.revoke(name)
+    with opened_keys(settings) as keys:
+        key = keys.revoke(name)
     if as_json:
         print_json(_json(key))
     else:

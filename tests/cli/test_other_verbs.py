@@ -21,6 +21,15 @@ def test_a_key_is_shown_once_alone_on_stdout(whichone, tmp_path):
     assert b"there are: 'phone'" in gone.stderr
 
 
+def test_keys_need_no_model(whichone, tmp_path):
+    data, nowhere = tmp_path / "data", str(tmp_path / "no-bundle")
+    assert whichone("keys", "create", "phone", data=data, WHICHONE_BUNDLE=nowhere).returncode == 0
+    assert b"phone" in whichone("keys", "list", data=data, WHICHONE_BUNDLE=nowhere).stdout
+    assert whichone("index", "list", data=data).returncode == 0  # the folder that keys began, any other verb completes
+    assert b"no gallery" in whichone("keys", "list", data=tmp_path / "mistyped").stderr
+    assert not (tmp_path / "mistyped").exists()
+
+
 def test_bundle(whichone):
     info = json.loads(whichone("bundle", "info", "--json").stdout)
     shipped = Bundle.open()
