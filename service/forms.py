@@ -173,7 +173,7 @@ async def json_object(request: Request, *, known: Sequence[str]) -> dict[str, An
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
-        came = "an empty body" if not body else "something else"
+        came = "an empty body" if not body else f"something else ({_why_not_json(error)})"
         raise MalformedBody(f"the body must be a JSON object; got {came}") from error
     if not isinstance(value, dict):
         raise MalformedBody(f"the body must be a JSON object; got {type(value).__name__}")
@@ -182,6 +182,13 @@ async def json_object(request: Request, *, known: Sequence[str]) -> dict[str, An
             listed = ", ".join(f"`{field}`" for field in known)
             raise FieldUnknown(f"`{name[:40]}` is unknown here; the members are {listed}", field=name[:40])
     return value
+
+
+def _why_not_json(error: Exception) -> str:
+    # Python tells where a text stops being JSON; its words for bytes and depth would say nothing to a caller.
+    if isinstance(error, json.JSONDecodeError):
+        return str(error)
+    return "not UTF-8" if isinstance(error, UnicodeDecodeError) else "nested too deep, or numbers too long"
 
 
 def photo_of_base64(body: dict[str, Any], name: str) -> bytes:
@@ -200,4 +207,5 @@ def photo_of_base64(body: dict[str, Any], name: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise FieldInvalid(f"`{name}` is not base64: {error}", field=name) from error
+        message = f"`{name}` is not base64: {error}; send it in one piece, without line breaks (base64 -w0)"
+        raise FieldInvalid(message, field=name) from error

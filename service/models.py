@@ -116,7 +116,12 @@ class ItemRow(Base):
 
 
 class Removal(Base):
-    """An item that is gone, for processes that still know it."""
+    """An item that is gone, for processes that still know it.
+
+    Rows stay for good, three numbers each. None is safe to prune: a process that nobody asked about a gallery since
+    long ago stands at a change older than any published generation's, and goes on from there. To prune them, a gallery
+    would have to note up to which change it did, so that a replica from before loads anew instead of catching up.
+    """
 
     __tablename__ = "removals"
     gallery_id: Mapped[int] = mapped_column(ForeignKey("galleries.id"), primary_key=True)

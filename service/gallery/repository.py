@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, undefer
 
@@ -15,6 +15,9 @@ from service.models import CalibrationRow, Gallery, ItemRow, Removal
 __all__ = ["GalleryRepository", "Staleness"]
 
 _ROWS_AT_ONCE = 2048
+
+_CALIBRATIONS_KEPT = 5
+"""Only the newest is used; a few before it tell how a gallery came to its threshold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +105,22 @@ class GalleryRepository:
         return self._session.scalar(statement)
 
     def add_calibration(self, gallery: Gallery, *, basis: int, body: dict[str, Any]) -> None:
-        """Store a calibration; every replica takes it up with its next catching up."""
+        """Store a calibration; every replica takes it up with its next catching up. Old ones go."""
         change = self.next_change(gallery, items=False)
         self._session.add(CalibrationRow(gallery_id=gallery.id, change=change, basis=basis, body=body))
+        self._session.flush()
+        kept = (
+            select(CalibrationRow.change)
+            .where(CalibrationRow.gallery_id == gallery.id)
+            .order_by(CalibrationRow.change.desc())
+            .limit(_CALIBRATIONS_KEPT)
+        )
+        oldest_kept = min(self._session.scalars(kept))
+        self._session.execute(
+            delete(CalibrationRow)
+            .where(CalibrationRow.gallery_id == gallery.id, CalibrationRow.change < oldest_kept)
+            .execution_options(synchronize_session=False)
+        )
 
     def stale(self) -> list[Staleness]:
         """Galleries that changed after their newest calibration was computed; pinned ones are left in peace."""

@@ -21,6 +21,8 @@ from service.gallery.words import label_of, metadata_of
 from service.gate import Gate
 from service.locks import ReadWriteLock, file_lock, try_file_lock
 from service.photos import PhotoStore, sha256_of
+from service.settings import Settings
+from service.workspace import open_workspace
 
 
 def test_photos_are_kept_under_their_hash_once(tmp_path: Path) -> None:
@@ -203,3 +205,23 @@ def test_a_defect_tells_an_id_and_nothing_else(tmp_path: Path, bundle: Path) -> 
         assert body["request_id"] in server.log.read_text()
         assert server.get("/healthz").status_code == 200
         server.log.write_text("")  # this trouble was wanted
+
+
+def test_a_gallery_keeps_only_its_newest_calibrations(tmp_path: Path, bundle: Path) -> None:
+    with open_workspace(Settings.load({}, data=tmp_path / "data", bundle=bundle)) as workspace:
+        for gallery in ("often", "once"):
+            for thing in range(6):
+                workspace.enrol(f"thing-{thing}", [harness.jpeg(thing)], gallery=gallery)
+        workspace.galleries.calibrate("once")
+        for far_budget in (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07):
+            workspace.galleries.calibrate("often", far_budget)
+        stale = [entry.name for entry in workspace.galleries.stale()]
+        used = workspace.recognize(harness.jpeg(1), gallery="often").answer.verdict.far_budget
+    with sqlite3.connect(tmp_path / "data" / "whichone.db") as database:
+        rows = database.execute(
+            "SELECT name, json_extract(body, '$.far_budget') FROM calibrations "
+            "JOIN galleries ON galleries.id = gallery_id"
+        ).fetchall()
+    kept = {name: sorted(budget for of, budget in rows if of == name) for name in ("often", "once")}
+    assert kept == {"often": [0.03, 0.04, 0.05, 0.06, 0.07], "once": [0.01]}
+    assert (stale, used) == ([], 0.07)
