@@ -35,7 +35,7 @@ def label_of(text: str, field: str = "label") -> str:
     """A label: trimmed, in Unicode's composed form (NFC), so that one name has one spelling.
 
     Raises:
-        InvalidLabel: empty, over 200 characters, or with control characters.
+        InvalidLabel: empty, over 200 characters, with control characters, or a dot or two alone.
     """
     label = unicodedata.normalize("NFC", text).strip()
     if not label:
@@ -46,6 +46,8 @@ def label_of(text: str, field: str = "label") -> str:
         )
     if (bad := _unwritable(label)) is not None:
         raise InvalidLabel(f"a label may not hold the control character U+{ord(bad):04X}", field=field)
+    if label in {".", ".."}:  # clients take them out of a URL's path, so /labels/{label} could never name it
+        raise InvalidLabel(f"a label cannot be {label!r} alone; add a letter or digit", field=field)
     return label
 
 

@@ -225,3 +225,11 @@ def test_a_gallery_keeps_only_its_newest_calibrations(tmp_path: Path, bundle: Pa
     kept = {name: sorted(budget for of, budget in rows if of == name) for name in ("often", "once")}
     assert kept == {"often": [0.03, 0.04, 0.05, 0.06, 0.07], "once": [0.01]}
     assert (stale, used) == ([], 0.07)
+
+
+@pytest.mark.parametrize("text", [".", "..", " .. "])
+def test_a_label_that_no_url_can_name_is_refused(text: str) -> None:
+    with pytest.raises(InvalidLabel, match="alone"):
+        label_of(text)
+    assert label_of("...") == "..."
+    assert label_of("a/../b") == "a/../b"
