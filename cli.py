@@ -2,7 +2,7 @@
 
 Every verb imports the part that it needs when it runs, so that `whichone --help` is there at once. What a verb does
 stands in `service.commands`, `service.demo` and `index.evaluation`. Results go to stdout, everything else to stderr;
-a mistake is one line there and exit code 2, Ctrl-C is exit code 130.
+a mistake is one line there and exit code 2, Ctrl-C is exit code 130 (a server that was stopped by it ends with 0).
 """
 
 # ruff: noqa: PLC0415, PLR0917 - imports inside verbs are the point; options are many, and Typer passes them by name

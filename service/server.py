@@ -9,7 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
@@ -57,10 +57,12 @@ def _serve(settings: Settings, listener: socket.socket, workspace: Workspace) ->
         timeout_graceful_shutdown=_GRACE,
     )
     threading.Thread(target=_announce, args=(listener,), daemon=True).start()
-    if several:
-        Multiprocess(config, sockets=[listener]).run()
-    else:
-        uvicorn.Server(config).run(sockets=[listener])
+    # uvicorn ends cleanly on Ctrl-C and then raises the signal again; here it is the ordinary way to stop.
+    with suppress(KeyboardInterrupt):
+        if several:
+            Multiprocess(config, sockets=[listener]).run()
+        else:
+            uvicorn.Server(config).run(sockets=[listener])
 
 
 def main() -> int:
@@ -70,7 +72,7 @@ def main() -> int:
     except WhichoneError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:  # uvicorn ends cleanly and then raises the signal again
+    except KeyboardInterrupt:  # before it serves
         return 130
     return 0
 

@@ -169,5 +169,5 @@ def test_the_server_stays_and_the_lines_to_paste_work(tmp_path):
     assert asked["verdict"] == "known"
     assert taught["items"][0]["label"] in STRANGERS
     assert again["candidates"][0]["label"] == taught["items"][0]["label"]
-    assert server.returncode == 130
+    assert server.returncode == 0
     assert "Traceback" not in complaints
