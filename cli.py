@@ -360,14 +360,24 @@ def main() -> None:
     """Run the command line and exit: 0 done, 2 a mistake (one line on stderr), 130 Ctrl-C."""
     try:
         code = app(prog_name="whichone", standalone_mode=False)
+        sys.stdout.flush()  # here, where a reader that left can be told from a mistake
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    except BrokenPipeError:  # `whichone index list | head` is no mistake
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+    except BrokenPipeError:
+        code = _reader_left()
+    except SystemExit as end:  # Click answers a broken pipe with exit code 1 by itself
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        code = _reader_left()
     except Exception as error:
         code = _explain(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _reader_left() -> int:
+    """`whichone index list | head` is no mistake: what is left to say goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _explain(error: Exception) -> int:

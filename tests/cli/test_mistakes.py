@@ -121,9 +121,10 @@ def test_ctrl_c_ends_a_long_verb_quietly(environment, photos, tmp_path):
     assert b"Traceback" not in stderr
 
 
-def test_a_reader_that_stops_reading_is_no_mistake(environment, whichone, photos, tmp_path):
+@pytest.mark.parametrize("reader", ["head -1", "true"], ids=["after a line", "before any"])
+def test_a_reader_that_stops_reading_is_no_mistake(environment, whichone, photos, tmp_path, reader):
     assert whichone("index", "add", photos / "gallery", data=tmp_path / "data").returncode == 0
-    command = f"{sys.executable} -m cli index list --json | head -1; exit ${{PIPESTATUS[0]}}"
+    command = f"{sys.executable} -m cli index list --json | {reader}; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(
         ["bash", "-c", command],
         env={**environment, "WHICHONE_DATA": str(tmp_path / "data")},
