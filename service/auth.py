@@ -12,7 +12,7 @@ from service.errors import MissingKey, ScopeMissing
 from service.keys.service import KeyInfo, Scope
 from service.workspace import Workspace
 
-__all__ = ["AsAdmin", "AsReader", "AsRecognizer"]
+__all__ = ["AsAdmin", "AsReader", "AsRecognizer", "Header", "require_reader"]
 
 Header = Annotated[
     str | None,
@@ -46,9 +46,17 @@ def _as_recognizer(workspace: CurrentWorkspace, key: Header) -> KeyInfo | None:
     return _require(workspace, key, "recognize", open_to_all=settings.open_recognize or settings.on_loopback)
 
 
-def _as_reader(workspace: CurrentWorkspace, key: Header) -> KeyInfo | None:
-    # Reading shows every gallery photo: an open POST /recognize does not open it.
+def require_reader(workspace: Workspace, key: str | None) -> KeyInfo | None:
+    """Who may read what a gallery holds; an open POST /recognize does not open that.
+
+    Raises:
+        MissingKey, WrongKey, ScopeMissing: not this caller.
+    """
     return _require(workspace, key, "recognize", open_to_all=workspace.settings.on_loopback)
+
+
+def _as_reader(workspace: CurrentWorkspace, key: Header) -> KeyInfo | None:
+    return require_reader(workspace, key)
 
 
 def _as_admin(workspace: CurrentWorkspace, key: Header) -> KeyInfo | None:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
 
 from embedding.images import Box
-from service.auth import AsRecognizer
+from service.auth import AsRecognizer, Header, require_reader
 from service.dependencies import CurrentGate, CurrentMetrics, CurrentWorkspace, GalleryName
 from service.errors import FieldInvalid
 from service.forms import content_type, json_object, photo_of_base64, read_form
@@ -71,14 +72,18 @@ class _Query:
 @router.post("/recognize", dependencies=[AsRecognizer], openapi_extra=_BODY, response_model_exclude_unset=True)
 async def recognize(
     request: Request,
+    *,
     workspace: CurrentWorkspace,
     gate: CurrentGate,
     metrics: CurrentMetrics,
+    key: Header,
     gallery: GalleryName = DEFAULT_GALLERY,
 ) -> RecognitionAnswer:
     """Which known instance does this photo show, or none of them?"""
     async with gate.admit():
         query = await _read(request)
+        if query.explain:  # tells what the gallery holds: external ids, metadata
+            await run_in_threadpool(require_reader, workspace, key)
 
         def work() -> tuple[Recognition, dict[str, Any]]:
             recognition = workspace.recognition.recognize(gallery, query.photo, box=query.box, top_k=query.top_k)

@@ -92,6 +92,7 @@ def test_open_recognize_opens_asking_and_nothing_else(tmp_path: Path, bundle: Pa
     ):
         assert stranger.post("/recognize", files=PHOTO).status_code == 200
         assert code(stranger.get("/labels")) == (401, "missing_key")
+        assert code(stranger.post("/recognize", files=PHOTO, data={"explain": "true"})) == (401, "missing_key")
 
 
 def test_the_first_admin_key_is_made_and_shown_once(tmp_path: Path, bundle: Path) -> None:
