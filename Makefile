@@ -2,7 +2,7 @@
 .PHONY: help env demo serve test check fast-tests static format bench bundle documents clean
 .DEFAULT_GOAL := help
 
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 SERVE := .venv-serve
 BIN := $(VENV)/bin

@@ -144,7 +144,9 @@ def test_relabelling_onto_the_same_photo_is_a_conflict(server: harness.Server, g
     assert (answer.status_code, answer.json()["code"]) == (409, "duplicate")
 
 
-@pytest.mark.parametrize("label", ["a/b/c", "/lead", "50 % off?", "naïve ☕️ 🫘", "#1 & more", "日本茶", "..", "a//b"])
+@pytest.mark.parametrize(
+    "label", ["a/b/c", "../up", "/lead", "50 % off?", "naïve ☕️ 🫘", "#1 & more", "日本茶", "a//b"]
+)
 def test_labels_of_any_spelling_work_in_paths(server: harness.Server, gallery: str, label: str) -> None:
     server.add(gallery, label, harness.jpeg(1))
     where = "/labels/" + quote(label, safe="").replace(".", "%2E")
