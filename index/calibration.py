@@ -109,7 +109,7 @@ class Calibration(BaseModel):
         source: `labelled` queries, the `gallery` itself, or, for galleries too small to ask themselves, the bundle's
             `background` photos.
         n_known, n_unknown: queries it was fitted on.
-        threshold_kind: `counted` (an order statistic) or `extrapolated` (an exponential tail).
+        threshold_kind: `counted` (an order statistic) or `extrapolated` (see `threshold_logit`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

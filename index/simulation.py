@@ -21,7 +21,13 @@ from index.distractors import mean_top_k
 from index.ranking import NEIGHBOURS, SAME_PHOTO, LabelPhotos, RankedLabel, margins, rank_labels
 from index.recognizer import Recognizer
 
-__all__ = ["LabelledQueries", "calibrate"]
+__all__ = ["MOST_VIEWED_ITEMS", "VIEWS", "LabelledQueries", "calibrate"]
+
+VIEWS = 2
+"""Simulated re-photographs of an enrolled photo."""
+
+MOST_VIEWED_ITEMS = 256
+"""Photos of a gallery that get them: a sample is enough to calibrate on, and they take time."""
 
 MOST_ITEMS = 1000
 """Items that are asked about; more would take longer and say the same."""

@@ -15,11 +15,9 @@ from embedding.images import Box, ImageLimits
 from embedding.orientation import exif_orientation
 from embedding.rephotograph import rephotograph
 from embedding.signatures import sniff
+from index.simulation import VIEWS
 
 __all__ = ["EmbeddedItem", "EmbeddedQuery", "PhotoEmbedder"]
-
-VIEWS = 2
-"""Simulated re-photographs of a gallery photo that are embedded with it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,7 @@ class Workspace:
             self.bundle.id,
             self.bundle.sha256,
             self.bundle.manifest.dim,
-            Background(self.bundle.distractors(), self.bundle.distractor_views()),
+            Background.of(self.bundle),
         )
 
     @cached_property

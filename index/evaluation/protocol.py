@@ -25,17 +25,13 @@ from index.evaluation.result import Evaluation, System
 from index.evaluation.scoring import Answer, Answers, score
 from index.items import Item
 from index.recognizer import Recognizer
-from index.simulation import LabelledQueries, calibrate
+from index.simulation import MOST_VIEWED_ITEMS, VIEWS, LabelledQueries, calibrate
 from index.verdict import Verdict
 
 __all__ = ["evaluate", "read_label_groups"]
 
 Vectors: TypeAlias = NDArray[np.float32]
 
-VIEWED_ITEMS = 256
-"""As at enrolment: most gallery photos with simulated re-photographs, for the gallery's own calibration."""
-
-VIEWS = 2
 TOP_K = 5
 NAME = "Whichone"
 HOW = "label scores turned into a calibrated confidence, known from the threshold that keeps the FAR budget."
@@ -129,13 +125,13 @@ def _embed(
     if not manifest.calibrate:
         # A gallery asks itself about a label's other photos; only where there is none it needs simulated ones.
         photos_of = Counter(photo.label for photo in manifest.gallery)
-        viewed = [photo for photo in manifest.gallery if photos_of[photo.label] == 1][:VIEWED_ITEMS]
+        viewed = [photo for photo in manifest.gallery if photos_of[photo.label] == 1][:MOST_VIEWED_ITEMS]
     return embed_photos(manifest.photos, viewed, embedder, views=VIEWS, limits=limits, cache=cache, progress=progress)
 
 
 def _enrol(manifest: Manifest, embedder: Embedder, vectors: Embeddings) -> Recognizer:
     bundle = embedder.bundle
-    background = Background(bundle.distractors(), bundle.distractor_views())
+    background = Background.of(bundle)
     recognizer = Recognizer(embedder.dim, bundle_sha256=bundle.sha256, background=background)
     no_views = np.empty((0, embedder.dim), np.float32)
     recognizer.upsert(

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 from sqlalchemy.orm import Session
 
 from embedding.errors import WhichoneError
+from index.simulation import MOST_VIEWED_ITEMS
 from service.database import Database
 from service.gallery.item_repository import ItemRepository
 from service.gallery.replica import Model, check_bundle
@@ -22,9 +23,6 @@ from service.photos import PhotoStore, sha256_of
 __all__ = ["Enrolled", "Enrolment", "Kind", "PhotoSource", "open_gallery"]
 
 Kind = Literal["item", "distractor"]
-
-MOST_VIEWS = 256
-"""Items of a gallery that get simulated re-photographs: enough to calibrate on, and later ones are added quicker."""
 
 
 class PhotoSource(Protocol):
@@ -150,10 +148,10 @@ class Enrolment:
             repository = GalleryRepository(session)
             row = repository.by_name(gallery)
             if row is None:
-                return None, MOST_VIEWS
+                return None, MOST_VIEWED_ITEMS
             if not repository.is_empty(row):
                 check_bundle(row, self._model)
-            return row, MOST_VIEWS - ItemRepository(session, row).count_with_views(MOST_VIEWS)
+            return row, MOST_VIEWED_ITEMS - ItemRepository(session, row).count_with_views(MOST_VIEWED_ITEMS)
 
     def _has(self, row: Gallery, wanted: _Wanted, sha256: str) -> bool:
         with self._database.read() as session:
