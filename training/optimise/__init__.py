@@ -1,0 +1,1 @@
+"""How weights change: optimisers, rates of parameter groups, schedules, averages of weights."""
