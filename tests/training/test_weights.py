@@ -8,7 +8,8 @@ torch = pytest.importorskip("torch", reason="needs the training extra")
 
 import timm  # noqa: E402
 
-from training.weights import WeightsMismatch, load_backbone  # noqa: E402
+from training.errors import RecipeInvalid  # noqa: E402
+from training.weights import WeightsMismatch, WeightsUnavailable, load_backbone  # noqa: E402
 
 
 def test_weights_fit_by_order_whatever_their_names(tmp_path: Path) -> None:
@@ -24,8 +25,15 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(3)}, tmp_path / "w.pth")
     with pytest.raises(WeightsMismatch, match="holds 1 tensors"):
         load_backbone("tf_efficientnet_lite0", str(tmp_path / "w.pth"))
-    with pytest.raises(WeightsMismatch, match="no weights package 'nonesuch'"):
+    with pytest.raises(WeightsUnavailable, match="No weights package 'nonesuch'"):
         load_backbone("tf_efficientnet_lite0", "package:nonesuch")
+    with pytest.raises(WeightsUnavailable, match=r"no file of weights at nowhere\.pth"):
+        load_backbone("tf_efficientnet_lite0", "nowhere.pth")
+
+
+def test_a_misspelt_model_is_told_its_neighbours() -> None:
+    with pytest.raises(RecipeInvalid, match=r"'resnet5O'; near are .*resnet50"):
+        load_backbone("resnet5O", None)
 
 
 def test_code_hidden_in_weights_is_not_run(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from embedding.rephotograph import rephotograph
 from training.export.embedding_model import EmbeddingModel, classifier_projection
 from training.export.onnx_graph import Parity, check_parity, export_graph, store_weights_as_float16
 from training.export.package_photos import load_package_photos
-from training.pooling import AveragePooling
+from training.network.pooling import AveragePooling
 from training.weights import load_backbone
 
 __all__ = ["PREPROCESS", "build", "embedding_model"]

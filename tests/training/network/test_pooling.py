@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the training extra")
 
-from training.pooling import AveragePooling, GeM  # noqa: E402
+from training.network.pooling import AveragePooling, GeM  # noqa: E402
 
 
 def test_gem_by_hand() -> None:
