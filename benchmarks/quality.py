@@ -49,10 +49,7 @@ def main(
 ) -> None:
     """Print the tables as Markdown."""
     embedder = Embedder(Bundle.open())
-    caches = {
-        name: Path("reports") / f"quality-{name}-{embedder.bundle.sha256[:12]}.npz" for name in ("grocery", "omniglot")
-    }
-    Path("reports").mkdir(exist_ok=True)
+    caches = {name: quality_cache(name, embedder) for name in ("grocery", "omniglot")}
     tasks = [(f"{name}, open set", name) for name in ("grocery", "omniglot")]
     for title, name in tasks:
         for source in ("labelled", "gallery"):
@@ -83,6 +80,12 @@ def main(
                 bootstrap=bootstrap,
             )
             _print(title, run, CLOSED, groups=True)
+
+
+def quality_cache(name: str, embedder: Embedder) -> Path:
+    """Where what was computed of a set's photos is kept between runs."""
+    Path("reports").mkdir(exist_ok=True)
+    return Path("reports") / f"quality-{name}-{embedder.bundle.sha256[:12]}.npz"
 
 
 def _open_set(folder: Path, source: str) -> Manifest:

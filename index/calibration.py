@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.optimize import minimize
 from scipy.special import expit
-from scipy.stats import binomtest, nct, norm
+from scipy.stats import beta, nct, norm
 
 from index.errors import NotCalibratable
 
@@ -128,8 +128,8 @@ class Calibration(BaseModel):
         source: `labelled` queries, the `gallery` itself, or, for galleries too small to ask themselves, the bundle's
             `background` photos.
         n_known, n_unknown: queries it was fitted on.
-        far_interval: 95 % interval (Clopper and Pearson 1934) of the false-accept rate, from the strangers that the
-            threshold was set on. Wide where they are few.
+        far_interval: 95 % interval of the false-accept rate, from the strangers that the threshold was set on: as many
+            observations as they are different things. Wide where those are few.
         threshold_kind: `counted` (an order statistic) or `extrapolated` (see `threshold_logit`).
     """
 
@@ -200,13 +200,11 @@ def fit(
     matrix = samples.evidence.matrix()
     usable = np.array([True, use_margin, bool(np.any(samples.evidence.penalty)), use_margin])
     weights, intercept = _logistic(matrix, samples.right, sample_weights, usable)
-    logit, kind, unknown_logits = _limit(samples, strangers, (weights, intercept), far_budget, apart=apart)
+    logit, kind, unknown_logits, things = _limit(samples, strangers, (weights, intercept), far_budget, apart=apart)
     if kind == "extrapolated" and samples.right.any():
         right_logits = _linear(matrix[samples.right], weights, intercept)
         logit = max(logit, float(np.quantile(right_logits, _SPARED)))
     logit = float(np.clip(logit, _LEAST_LOGIT, MAX_LOGIT))
-    accepted = binomtest(int((unknown_logits >= logit).sum()), len(unknown_logits))
-    interval = accepted.proportion_ci(method="exact")
     return Calibration(
         score_weight=weights[0],
         margin_weight=weights[1],
@@ -220,31 +218,49 @@ def fit(
         source=source,
         n_known=n_known,
         n_unknown=n_unknown,
-        far_interval=(float(interval.low), float(interval.high)),
+        far_interval=_interval(float((unknown_logits >= logit).mean()), things),
         threshold_kind=kind,
     )
 
 
 def _limit(
     samples: Samples, strangers: Samples | None, model: tuple[Floats, float], far_budget: float, *, apart: bool
-) -> tuple[float, Literal["counted", "extrapolated"], Floats]:
-    """The logit to reach, how it was found, and the logits of the unknown queries that it was found on."""
+) -> tuple[float, Literal["counted", "extrapolated"], Floats, int]:
+    """The logit to reach, how it was found, and the unknown queries that it was found on: their logits, and how many
+    things they show."""
     pool = [samples] if strangers is None or apart else [samples, strangers]
-    logits = _unknown_logits(pool, *model)
-    things = len(set().union(*(part.things[~part.known].tolist() for part in pool)))
+    logits, things = _unknown_logits(pool, *model), _unknown_things(pool)
     limit, kind = threshold_logit(logits, far_budget, things)
     if strangers is not None and apart:
         strange = _unknown_logits([strangers], *model)
         # Without the tolerance for few things: `limit` has that already, and these are the harder strangers.
         tail = _exponential_tail(np.sort(strange), far_budget)
         if tail > limit:
-            return tail, "extrapolated", strange
-    return limit, kind, logits
+            return tail, "extrapolated", strange, _unknown_things([strangers])
+    return limit, kind, logits, things
 
 
 def _unknown_logits(pool: Sequence[Samples], weights: Floats, intercept: float) -> Floats:
     logits = [_linear(part.evidence.matrix()[~part.known], weights, intercept) for part in pool]
     return np.clip(np.concatenate(logits), -MAX_LOGIT, MAX_LOGIT)
+
+
+def _unknown_things(pool: Sequence[Samples]) -> int:
+    return len(set().union(*(part.things[~part.known].tolist() for part in pool)))
+
+
+def _interval(accepted: float, things: int) -> tuple[float, float]:
+    """95 % interval of a share (Clopper and Pearson 1934), as if each thing had been seen once: photos of one thing are
+    alike, and counting each would claim more than is known.
+
+    Args:
+        accepted: share of the photos.
+        things: that they show.
+    """
+    hits = accepted * things
+    low = float(beta.ppf(0.025, hits, things - hits + 1)) if hits > 0 else 0.0
+    high = float(beta.ppf(0.975, hits + 1, things - hits)) if hits < things else 1.0
+    return low, high
 
 
 def threshold_logit(

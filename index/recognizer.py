@@ -168,6 +168,7 @@ class Recognizer:
 
         Raises:
             DimensionMismatch: an embedding of another width; nothing is changed.
+            FeaturesCorrupt: local features that are none; nothing is changed.
         """
         for item in items:
             if item.embedding.shape != (self.dim,):
@@ -176,6 +177,9 @@ class Recognizer:
                     f"this gallery's have {self.dim} values",
                     expected=self.dim,
                 )
+        for item in items:
+            if item.local:
+                LocalFeatures.from_bytes(item.local)
         self.remove(item.number for item in items)
         self.distractors.put([item for item in items if item.label is None])
         labelled = {item.number: item for item in items if item.label is not None}

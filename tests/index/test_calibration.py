@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.stats import beta, binom
 
 from index.calibration import Calibration, Evidence, Samples, fit, threshold_logit
 from index.errors import NotCalibratable
@@ -187,6 +187,26 @@ def test_the_interval_of_the_false_accept_rate(n: int, budget: float) -> None:
     assert binom.sf(accepted - 1, total, low) == pytest.approx(0.025 if accepted else 1.0)
     assert binom.cdf(accepted, total, high) == pytest.approx(0.025)
     assert low <= budget  # the threshold may be stricter than the budget asks, never more lenient
+
+
+def test_more_photos_of_the_same_strangers_tell_no_more_about_others() -> None:
+    """The interval goes by things: ten times the photos of as many things leave it as it is."""
+    samples = drawn(300)
+    many = Samples(
+        Evidence.join([samples.evidence] * 10),
+        known=np.tile(samples.known, 10),
+        right=np.tile(samples.right, 10),
+        things=np.tile(samples.things, 10),
+    )
+    few, repeated = (fit(each, far_budget=0.05, source="labelled") for each in (samples, many))
+    share = [
+        float((c.confidences(samples.evidence.where(~samples.known)) >= c.threshold).mean()) for c in (few, repeated)
+    ]
+    things = few.n_unknown
+    for calibration, accepted in zip((few, repeated), share, strict=True):
+        low, high = calibration.far_interval
+        assert low == pytest.approx(beta.ppf(0.025, accepted * things, things - accepted * things + 1))
+        assert high == pytest.approx(beta.ppf(0.975, accepted * things + 1, things - accepted * things))
 
 
 def test_one_sided_queries_cannot_calibrate() -> None:

@@ -11,6 +11,7 @@ from index.items import Item
 from index.pipeline import Pipeline, Ranking
 from index.recognizer import Recognizer
 from index.tuner import tune
+from index.verification import FeaturesCorrupt
 from tests.index.conftest import DIM, NO_VIEWS, World
 
 
@@ -95,6 +96,14 @@ def test_a_wrong_width_changes_nothing(world: World, recognizer: Recognizer) -> 
     with pytest.raises(DimensionMismatch, match="id2"):
         recognizer.upsert([Item(1, "id1", "x", world.photos(0)[0], NO_VIEWS), wrong])
     assert "x" not in recognizer.labels()
+
+
+def test_corrupt_local_features_change_nothing(world: World, recognizer: Recognizer) -> None:
+    before = (recognizer.labels(), recognizer.index.numbers().tolist())
+    good = Item(1, "id1", "x", world.photos(0)[0], NO_VIEWS)
+    with pytest.raises(FeaturesCorrupt):
+        recognizer.upsert([good, Item(500, "id500", "y", world.photos(1)[0], NO_VIEWS, b"no features")])
+    assert (recognizer.labels(), recognizer.index.numbers().tolist()) == before
 
 
 def test_penalty_is_the_mean_of_the_five_nearest_distractors(world: World, recognizer: Recognizer) -> None:
