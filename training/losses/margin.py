@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,13 +20,15 @@ class MarginLoss(Loss):
 
     Attributes:
         classifier: owns the class weights; they are trained with the network and saved with the loss.
-        scale: by which cosines are multiplied.
+        scale: by which cosines are multiplied, (); saved only by a loss that finds its own.
     """
 
-    def __init__(self, classifier: CosineClassifier, scale: float) -> None:
+    scale: Tensor
+
+    def __init__(self, classifier: CosineClassifier, scale: float, *, finds_scale: bool = False) -> None:
         super().__init__()
         self.classifier = classifier
-        self.scale = scale
+        self.register_buffer("scale", torch.tensor(float(scale)), persistent=finds_scale)
 
     @abstractmethod
     def logits(self, cosines: Tensor, embedding: Tensor, labels: Tensor) -> Tensor:
@@ -53,10 +56,12 @@ class MarginLoss(Loss):
 class Scorer(nn.Module):
     """Embeddings (n, d) -> scaled cosines (n, classes)."""
 
-    def __init__(self, classifier: CosineClassifier, scale: float) -> None:
+    scale: Tensor
+
+    def __init__(self, classifier: CosineClassifier, scale: Tensor) -> None:
         super().__init__()
         self.classifier = classifier
-        self.scale = scale
+        self.register_buffer("scale", scale, persistent=False)
 
     def forward(self, embedding: Tensor) -> Tensor:
         scores: Tensor = self.scale * self.classifier(embedding)

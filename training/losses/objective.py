@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from training.batch import Batch, Outputs
+from training.losses.accuracy import AccuracyLossSpec
+from training.losses.adacos import AdaCosSpec
+from training.losses.adaface import AdaFaceSpec
 from training.losses.arcface import ArcFaceSpec
+from training.losses.center import CenterLossSpec
+from training.losses.cosface import CosFaceSpec
 from training.losses.cross_entropy import CrossEntropySpec
+from training.losses.curricularface import CurricularFaceSpec
 from training.losses.loss import Loss
 from training.losses.margin import MarginLoss
+from training.losses.partial_fc import PartialArcFaceSpec
+from training.losses.ring import RingLossSpec
+from training.losses.sub_centre import SubCentreArcFaceSpec
+from training.losses.triplet import BatchHardTripletSpec
 from training.spec import Spec
 
 __all__ = ["LossSpec", "Objective", "ObjectiveSpec", "Term"]
 
-LossSpec = Annotated[ArcFaceSpec | CrossEntropySpec, Field(discriminator="kind")]
+LossSpec = Annotated[
+    AccuracyLossSpec
+    | AdaCosSpec
+    | AdaFaceSpec
+    | ArcFaceSpec
+    | BatchHardTripletSpec
+    | CenterLossSpec
+    | CosFaceSpec
+    | CrossEntropySpec
+    | CurricularFaceSpec
+    | PartialArcFaceSpec
+    | RingLossSpec
+    | SubCentreArcFaceSpec,
+    Field(discriminator="kind"),
+]
 
 
 class Term(Spec):
@@ -38,6 +62,13 @@ class ObjectiveSpec(Spec):
     """The terms of the sum, none of the same kind as another."""
 
     terms: Annotated[tuple[Term, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        kinds = [term.loss.kind for term in self.terms]
+        if twice := sorted({kind for kind in kinds if kinds.count(kind) > 1}):
+            raise ValueError(f"the objective names {', '.join(twice)} more than once; one term of a kind")
+        return self
 
     def build(self, *, classes: int, dim: int, counts: Tensor) -> Objective:
         """Make the losses.
