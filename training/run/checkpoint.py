@@ -50,6 +50,8 @@ class Checkpoint:
         classes: labels in the order of the network's classes.
         counts: training photos of each class.
         data: fingerprint of the photos that it was trained on.
+        preprocess: how photos are served to it.
+        stage: that it was trained in last; its losses and companions are those of this stage.
         position: what comes next.
         learner: state of network, losses and companions, names beginning with `network.`, `objective.`, `companions.`.
         average: the moving average of the same; None without one.
@@ -63,6 +65,8 @@ class Checkpoint:
     classes: tuple[str, ...]
     counts: tuple[int, ...]
     data: str
+    preprocess: Mapping[str, Any]
+    stage: int
     position: Position
     learner: dict[str, Tensor]
     average: dict[str, Tensor] | None = None
@@ -88,9 +92,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     Raises:
         RunFailed: it cannot be written.
     """
-    facts = {
-        name: value for name, value in asdict_shallow(checkpoint).items() if name not in _TENSORS and name != "position"
-    }
+    facts = {name: value for name, value in _shallow(checkpoint).items() if name not in _TENSORS and name != "position"}
     facts["position"] = asdict(checkpoint.position)
     content = {name: getattr(checkpoint, name) for name in _TENSORS}
     content |= {"format": FORMAT, "facts": json.dumps(facts)}
@@ -126,6 +128,6 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointInvalid(f"{path} is no whole checkpoint: {error}", file=str(path)) from error
 
 
-def asdict_shallow(checkpoint: Checkpoint) -> dict[str, Any]:
+def _shallow(checkpoint: Checkpoint) -> dict[str, Any]:
     """Fields by name, tensors as they are."""
     return {name: getattr(checkpoint, name) for name in checkpoint.__dataclass_fields__}

@@ -1,0 +1,77 @@
+"""From a recipe to the modules of a stage."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from training.data.chance import seed_of
+from training.data.classes import Classes
+from training.errors import CheckpointInvalid
+from training.network.network import Network
+from training.recipe import Recipe
+from training.run.checkpoint import Checkpoint
+from training.run.learner import Learner
+
+__all__ = ["build_learner", "build_network", "classes_of", "load_state", "next_learner"]
+
+
+def build_network(recipe: Recipe, classes: int) -> Network:
+    """The network before training: pretrained where the recipe says so, the rest as its seed draws it.
+
+    Raises:
+        RecipeInvalid: see `training.network.network.NetworkSpec.build`.
+    """
+    torch.manual_seed(seed_of(recipe.seed, "network"))
+    return recipe.network.build(classes)
+
+
+def build_learner(recipe: Recipe, stage: int, network: Network, counts: torch.Tensor) -> Learner:
+    """Network, losses and companions of a stage; frozen where the stage says so.
+
+    Args:
+        recipe: of the run.
+        stage: its number.
+        network: see `build_network`.
+        counts: (classes,) training photos of each class.
+
+    Raises:
+        RecipeInvalid: a loss or a companion cannot be made for this network.
+    """
+    torch.manual_seed(seed_of(recipe.seed, "stage", stage))
+    spec = recipe.stages[stage]
+    objective = spec.objective.build(classes=len(counts), dim=network.dim, counts=counts)
+    companions: dict[str, nn.Module] = {one.kind: one.build(len(counts), network.channels) for one in spec.companions}
+    network.backbone.requires_grad_(spec.train == "all")
+    return Learner(network, objective, companions)
+
+
+def next_learner(recipe: Recipe, stage: int, before: Learner, counts: torch.Tensor) -> Learner:
+    """The learner of a stage that follows another: the same network, and class weights of losses that both have."""
+    learner = build_learner(recipe, stage, before.network, counts)
+    state, old = learner.objective.state_dict(), before.objective.state_dict()
+    kept = {name: old[name] for name, value in state.items() if name in old and old[name].shape == value.shape}
+    learner.objective.load_state_dict({**state, **kept})
+    return learner
+
+
+def load_state(learner: Learner, checkpoint: Checkpoint, *, average: bool = False) -> None:
+    """Fill a learner from a checkpoint of the same stage.
+
+    Args:
+        learner: of the checkpoint's recipe and stage.
+        checkpoint: read from disk.
+        average: whether to take the average of its weights, where it has one.
+
+    Raises:
+        CheckpointInvalid: its tensors are those of another network.
+    """
+    try:
+        learner.load_state_dict(checkpoint.weights if average else checkpoint.learner)
+    except RuntimeError as error:
+        raise CheckpointInvalid(f"the checkpoint's tensors do not fit the recipe: {error}") from error
+
+
+def classes_of(checkpoint: Checkpoint) -> Classes:
+    """The classes that its network tells apart."""
+    return Classes(checkpoint.classes)
