@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-# As the command does (cli.py), before anything imports NumPy.
+# As the command does (`cli`), before anything imports NumPy.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 TESTS = Path(__file__).parent

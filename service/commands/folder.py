@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedding.errors import InputError
+from index.evaluation.protocols.photo_lists import SUFFIXES, photos_below
 from service.commands.data_folder import NoDataFolder, require_data_folder
 from service.settings import Settings
 from service.workspace import Workspace, open_workspace
 
 __all__ = ["SUFFIXES", "NoDataFolder", "NoPhotos", "PhotoFile", "collect", "opened", "photos_below"]
-
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"})
-"""What counts as a photo inside a folder. A file that is named itself is taken whatever it is called."""
 
 
 class NoPhotos(InputError):
@@ -48,7 +46,8 @@ class PhotoFile:
 def collect(paths: Sequence[Path], *, label: str | None, distractors: bool) -> list[PhotoFile]:
     """The photos that a command line names: files, folders, and CSVs with path,label.
 
-    Without a label, a folder has one sub-folder a label, and a CSV says each photo's own.
+    Without a label, a folder has one sub-folder a label, and a CSV says each photo's own. A file that is named itself
+    is taken whatever it is called; inside a folder its suffix decides.
 
     Raises:
         NoPhotos: a path that is not there or holds nothing, or nobody says what a photo shows.
@@ -87,15 +86,6 @@ def _of_folder(folder: Path, label: str | None, distractors: bool) -> list[Photo
     if not photos:
         raise NoPhotos(f"{folder}: no photos in {advice}; looked for {', '.join(sorted(SUFFIXES))}", path=str(folder))
     return photos
-
-
-def photos_below(folder: Path) -> list[Path]:
-    """Every photo in a folder and its sub-folders, by name; hidden files are passed over."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
 
 
 def _of_csv(path: Path, label: str | None, distractors: bool) -> list[PhotoFile]:

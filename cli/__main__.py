@@ -1,0 +1,5 @@
+"""`python -m cli` is `whichone`."""
+
+from cli import main
+
+main()

@@ -1,0 +1,111 @@
+"""`whichone index`: the photos to recognise from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.options import STYLE, AsJson, Data, Gallery, examples, settings_of
+
+__all__ = ["app"]
+
+app = typer.Typer(help="The photos to recognise from, and the index made of them.", **STYLE)
+
+
+@app.command(
+    "add",
+    epilog=examples(
+        "whichone index add cup1.jpg cup2.jpg --label cup",
+        "whichone index add my-photos            [dim]# one sub-folder a label[/dim]",
+        "whichone index add photos.csv           [dim]# columns path,label[/dim]",
+        "whichone index add shelves/ --distractors",
+    ),
+)
+def index_add(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Photos, folders, or CSVs with path,label.")],
+    label: Annotated[str | None, typer.Option("--label", "-l", help="What all these photos show.")] = None,
+    distractors: Annotated[bool, typer.Option("--distractors", help="The photos show nothing of the gallery.")] = False,
+    data: Data = None,
+    gallery: Gallery = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Add photos to a gallery. The same photo and label twice is one item."""
+    from service.commands.gallery import add_photos
+
+    add_photos(settings_of(data), paths, gallery=gallery, label=label, distractors=distractors, as_json=as_json)
+
+
+@app.command("remove", epilog=examples("whichone index remove 3f2a...", "whichone index remove --label cup"))
+def index_remove(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Items, by id.")] = None,
+    label: Annotated[str | None, typer.Option("--label", "-l", help="Every item of this label.")] = None,
+    data: Data = None,
+    gallery: Gallery = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Remove items, by id or by label."""
+    from service.commands.gallery import remove_items
+
+    remove_items(settings_of(data), ids or [], gallery=gallery, label=label, as_json=as_json)
+
+
+@app.command(
+    "list",
+    epilog=examples("whichone index list", "whichone index list --label cup", "whichone index list --galleries"),
+)
+def index_list(
+    label: Annotated[str | None, typer.Option("--label", "-l", help="The items of this label.")] = None,
+    galleries: Annotated[bool, typer.Option("--galleries", help="The galleries instead.")] = False,
+    data: Data = None,
+    gallery: Gallery = "default",
+    as_json: AsJson = False,
+) -> None:
+    """List the labels of a gallery, the items of one label, or the galleries."""
+    from service.commands.gallery import list_galleries, list_items, list_labels
+
+    settings = settings_of(data)
+    if galleries:
+        list_galleries(settings, as_json=as_json)
+    elif label is not None:
+        list_items(settings, gallery=gallery, label=label, as_json=as_json)
+    else:
+        list_labels(settings, gallery=gallery, as_json=as_json)
+
+
+@app.command("build", epilog=examples("whichone index build", "whichone index build --gallery shop"))
+def index_build(data: Data = None, gallery: Gallery = "default", as_json: AsJson = False) -> None:
+    """Write the gallery as a new generation and serve from it."""
+    from service.commands.gallery import build
+
+    build(settings_of(data), gallery=gallery, as_json=as_json)
+
+
+@app.command("refresh", epilog=examples("whichone index refresh"))
+def index_refresh(data: Data = None, gallery: Gallery = "default", as_json: AsJson = False) -> None:
+    """Extract local features for photos that have none: added by an older version, or while verification was off."""
+    from service.commands.gallery import refresh
+
+    refresh(settings_of(data), gallery=gallery, as_json=as_json)
+
+
+@app.command("verify", epilog=examples("whichone index verify"))
+def index_verify(data: Data = None, gallery: Gallery = "default", as_json: AsJson = False) -> None:
+    """Check every file of every generation of the gallery against its sha256."""
+    from service.commands.gallery import verify
+
+    verify(settings_of(data), gallery=gallery, as_json=as_json)
+
+
+@app.command("rollback", epilog=examples("whichone index rollback", "whichone index rollback 12"))
+def index_rollback(
+    number: Annotated[int | None, typer.Argument(metavar="[NUMBER]", help="The one before, if not given.")] = None,
+    data: Data = None,
+    gallery: Gallery = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Serve an older generation, exactly as it was, until the next build."""
+    from service.commands.gallery import roll_back
+
+    roll_back(settings_of(data), number, gallery=gallery, as_json=as_json)
