@@ -134,7 +134,7 @@ def _samples(folder: Path) -> Samples:
     tuning = tune(recognizer)
     space = recognizer.space_with(tuning.adaptation)
     queries = LabelledQueries(vectors.of(manifest.queries, embedder.dim), [photo.label for photo in manifest.queries])
-    return samples_of(Simulation(recognizer, lambda _: space).labelled(queries, space))
+    return samples_of(Simulation(recognizer, lambda _: space).labelled(queries, lambda _: space))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Within-class covariance normalisation: which directions of the embedding a gallery should pay less heed to.
+"""What a gallery does to embeddings before it compares them: centring, and within-class covariance normalisation.
 
 Photos of one label differ by viewpoint, light and background. Directions in which they differ much say little about
-the label, so each is divided by its within-label spread before cosines are taken.
+the label, so each is divided by its within-label spread before cosines are taken. And where all queries differ from all
+that is enrolled, as snapshots do from clean pictures of products, the mean of each side is taken away first.
 
 Source: Hatch, Kajarekar and Stolcke, Within-class covariance normalization for SVM-based speaker recognition
 (Interspeech 2006): W = S^(-1/2), S the pooled within-label covariance, here shrunk towards a multiple of the identity.
@@ -16,7 +17,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Adaptation", "WithinLabelScatter", "fit_adaptation"]
+__all__ = ["Adaptation", "Centres", "WithinLabelScatter", "centred", "fit_adaptation"]
 
 Floats = NDArray[np.float64]
 
@@ -24,36 +25,66 @@ _LEAST_LENGTH = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
+class Centres:
+    """Where each side's photos lie.
+
+    Attributes:
+        gallery: mean of the labels' means, (d,) float32.
+        queries: mean of the queries, (d,) float32.
+    """
+
+    gallery: NDArray[np.float32]
+    queries: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
 class Adaptation:
-    """A linear map of embeddings, after which they are brought back to unit length.
+    """A shift and a linear map of embeddings, after which they are brought back to unit length.
 
     Attributes:
         matrix: (d, d) float32, symmetric.
+        centres: what is taken away first; None for nothing.
     """
 
     matrix: NDArray[np.float32]
+    centres: Centres | None = None
 
     def apply(self, vectors: NDArray[np.floating]) -> Floats:
-        """Map (n, d) to (n, d), rows of unit length."""
-        moved = vectors.astype(np.float64) @ self._wide
-        return np.asarray(moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), _LEAST_LENGTH), np.float64)
+        """Map the gallery's embeddings (n, d) to (n, d), rows of unit length."""
+        return self._mapped(vectors, None if self.centres is None else self.centres.gallery)
+
+    def apply_to_queries(self, vectors: NDArray[np.floating]) -> Floats:
+        """The same of queries, and of distractors: they are photographed as queries are."""
+        return self._mapped(vectors, None if self.centres is None else self.centres.queries)
 
     def probe(self, query: NDArray[np.floating]) -> NDArray[np.float32]:
         """What to search an index of vectors that are not adapted for, (d,), to find those nearest after adaptation.
 
-        With M as matrix, <Mq, Mx> = <MMq, x>: the inner product with this probe is the adapted cosine but for the
-        length of Mx, which differs little between photos.
+        With M as matrix, <M(q - a), M(x - b)> = <MM(q - a), x> and a constant: the inner product with this probe is the
+        adapted cosine but for the length of M(x - b), which differs little between photos.
         """
-        twice = (query.astype(np.float64) @ self._wide) @ self._wide
+        wide = query.astype(np.float64)
+        if self.centres is not None:
+            wide = wide - self.centres.queries
+        twice = (wide @ self._wide) @ self._wide
         return np.asarray(twice / max(float(np.linalg.norm(twice)), _LEAST_LENGTH), np.float32)
+
+    def _mapped(self, vectors: NDArray[np.floating], centre: NDArray[np.float32] | None) -> Floats:
+        wide = vectors.astype(np.float64)
+        moved = (wide if centre is None else wide - centre) @ self._wide
+        return np.asarray(moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), _LEAST_LENGTH), np.float64)
 
     @cached_property
     def _wide(self) -> Floats:
         return self.matrix.astype(np.float64)
 
     def to_bytes(self) -> bytes:
-        """The upper triangle as little-endian float32, row by row: d * (d + 1) / 2 numbers."""
-        return self.matrix[np.triu_indices(len(self.matrix))].astype("<f4").tobytes()
+        """Little-endian float32: the upper triangle row by row, d * (d + 1) / 2 numbers, and the centres, gallery
+        first, if there are any."""
+        triangle = self.matrix[np.triu_indices(len(self.matrix))].astype("<f4").tobytes()
+        if self.centres is None:
+            return triangle
+        return triangle + self.centres.gallery.astype("<f4").tobytes() + self.centres.queries.astype("<f4").tobytes()
 
     @classmethod
     def from_bytes(cls, data: bytes, dim: int) -> Adaptation:
@@ -63,15 +94,23 @@ class Adaptation:
             ValueError: not as many numbers as `dim` asks for, or one that is not finite.
         """
         numbers = np.frombuffer(data, "<f4")
-        if len(numbers) != dim * (dim + 1) // 2:
+        triangle = dim * (dim + 1) // 2
+        if len(numbers) not in {triangle, triangle + 2 * dim}:
             raise ValueError(f"{len(numbers)} numbers are not the upper triangle of a {dim} x {dim} matrix")
         if not np.isfinite(numbers).all():
             raise ValueError("an adaptation with a number that is not finite")
         matrix = np.zeros((dim, dim), np.float32)
         rows, columns = np.triu_indices(dim)
-        matrix[rows, columns] = numbers
-        matrix[columns, rows] = numbers
-        return cls(matrix)
+        matrix[rows, columns] = numbers[:triangle]
+        matrix[columns, rows] = numbers[:triangle]
+        means = numbers[triangle:].astype(np.float32)
+        return cls(matrix, Centres(means[:dim], means[dim:]) if len(means) else None)
+
+
+def centred(adaptation: Adaptation | None, centres: Centres) -> Adaptation:
+    """The same map after taking the centres away; without one, that alone."""
+    matrix = np.eye(len(centres.gallery), dtype=np.float32) if adaptation is None else adaptation.matrix
+    return Adaptation(matrix, centres)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,13 +44,16 @@ class Ranking(_Settings):
 
 
 class Adaptation(_Settings):
-    """Whether embeddings are adapted to a gallery: within-class covariance normalisation.
+    """Whether embeddings are adapted to a gallery.
 
     Attributes:
-        wccn: whether it is used.
+        centring: whether the means of the gallery and of its queries are taken away. Only labelled queries show theirs:
+            without any, `auto` is off, and `on` an error.
+        wccn: whether within-class covariance normalisation is used.
         shrinkage: share of the identity in the covariance.
     """
 
+    centring: Switch = "auto"
     wccn: Switch = "auto"
     shrinkage: float = Field(default=0.3, gt=0, le=1)
 

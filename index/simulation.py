@@ -109,17 +109,35 @@ class Simulation:
         """
         return [asked for number in numbers for asked in self._about_item(number, views and not verify, verify)]
 
-    def labelled(self, queries: LabelledQueries, space: Space, *, verify: bool = False) -> list[Asked]:
-        """Real queries, asked in `space`."""
+    def labelled(
+        self,
+        queries: LabelledQueries,
+        space_of: Callable[[str], Space],
+        *,
+        verify: bool = False,
+        without_label: bool = False,
+    ) -> list[Asked]:
+        """Real queries, each asked in the space for its label, which the gallery may not have.
+
+        Args:
+            without_label: only those whose label the gallery has, with that label left out: as unknown queries.
+        """
         held = self._recognizer.labels()
         local = queries.local or [None] * len(queries.labels)
         asked = []
         for embedding, label, features in zip(queries.embeddings, queries.labels, local, strict=True):
-            ranked = self._recognizer.rank(embedding, space=space)
+            if without_label and label not in held:
+                continue
+            leaving_out = frozenset({label}) if without_label else frozenset()
+            neighbours = NEIGHBOURS + sum(held[name] for name in leaving_out)
+            ranked = self._recognizer.rank(
+                embedding, space=space_of(label), neighbours=neighbours, leaving_out=leaving_out
+            )
             if verify:
                 ranked = self._recognizer.verify(ranked, features)
             if ranked.labels:
-                asked.append(Asked(label, ranked, label if label in held else None))
+                known = label in held and not without_label
+                asked.append(Asked(label, ranked, label if known else None))
         return asked
 
     def distractors(self, space: Space) -> list[Asked]:

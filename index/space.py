@@ -58,7 +58,7 @@ class Space:
         """An embedding of the bundle (d,) in this space, (d,) of unit length."""
         if self.adaptation is None:
             return embedding.astype(np.float64)
-        return np.asarray(self.adaptation.apply(embedding[None])[0], np.float64)
+        return np.asarray(self.adaptation.apply_to_queries(embedding[None])[0], np.float64)
 
     def probes(self, embedding: NDArray[np.float32]) -> NDArray[np.float32]:
         """What to search the index for, (1 or 2, d): the embedding, and the same as the adaptation weighs it."""
@@ -75,7 +75,8 @@ class Space:
             return kept
         numbers = self._table.of_label(label)
         # All photos of a label at once, always: BLAS may round a row differently in a product of another size.
-        vectors = self._adapted(self._index.reconstruct(numbers))
+        rows = self._index.reconstruct(numbers)
+        vectors = rows.astype(np.float64) if self.adaptation is None else self.adaptation.apply(rows)
         penalties = mean_top_k(vectors, self.strangers()) if self._penalized else None
         photos = LabelPhotos(label, numbers, vectors, penalties)
         if self._rows + len(numbers) > _MOST_ROWS:
@@ -95,7 +96,7 @@ class Space:
         """The distractors, (m, d)."""
         matrix = self._distractors.matrix()
         if self._strange is None or self._strange[0] is not matrix:
-            self._strange = (matrix, self._adapted(matrix))
+            self._strange = (matrix, self._as_queries(matrix))
             self._forget_all()  # penalties were those of other distractors
         return self._strange[1]
 
@@ -117,7 +118,7 @@ class Space:
         self._penalties.clear()
         self._rows = 0
 
-    def _adapted(self, vectors: NDArray[np.float32]) -> Floats:
+    def _as_queries(self, vectors: NDArray[np.float32]) -> Floats:
         if self.adaptation is None or len(vectors) == 0:
             return vectors.astype(np.float64)
-        return self.adaptation.apply(vectors)
+        return self.adaptation.apply_to_queries(vectors)

@@ -1,12 +1,14 @@
 """How a gallery learns: it asks itself, or is asked labelled queries, and keeps what answers best.
 
 1. Adaptation: fitted on the photos of each label. Its worth is measured on labels that it was not fitted on.
-2. Verification: a sample of the queries is asked again with local features.
-3. Calibration: on the answers of the pipeline as chosen.
+2. Centring: from labelled queries, the only ones that show where queries lie, likewise.
+3. Verification: a sample of the queries is asked again with local features.
+4. Calibration: on the answers of the pipeline as chosen.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,8 +16,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from index.adaptation import WithinLabelScatter, fit_adaptation
+from index.adaptation import Adaptation, Centres, WithinLabelScatter, centred, fit_adaptation
 from index.calibration import Calibration, Source, fit
+from index.errors import NotCalibratable
 from index.recognizer import Recognizer
 from index.simulation import MOST_ITEMS, Asked, LabelledQueries, Simulation, samples_of
 from index.space import Space
@@ -62,13 +65,17 @@ def tune(recognizer: Recognizer, *, far_budget: float | None = None, labelled: L
     numbers = _sample(recognizer.index.numbers(), MOST_ITEMS)
     folds = _Folds(recognizer)
     adapted, adaptation_choice = _choose_adaptation(recognizer, folds, numbers, labelled)
-    space = recognizer.space_with(folds.whole if adapted else None)
-    simulation = Simulation(recognizer, folds.space_of if adapted else lambda _: space)
+    adaptation = folds.whole if adapted else None
+    centres, centring_choice = _choose_centring(recognizer, adaptation, labelled)
+    uncentred = recognizer.space_with(adaptation)
+    space = uncentred if centres is None else recognizer.space_with(centred(adaptation, centres))
+    # The gallery's own photos are no queries: they are asked about without centring.
+    simulation = Simulation(recognizer, folds.space_of if adapted else lambda _: uncentred)
     asker = _Asker(recognizer, simulation, space, numbers)
     verified, verification_choice = _choose_verification(recognizer, asker, numbers, labelled, budget)
     calibration = asker.calibrate(labelled, budget, verify=verified)
-    body = TuningBody(calibration=calibration, verification=verified, choices=(adaptation_choice, verification_choice))
-    return Tuning(body, space.adaptation)
+    choices = (adaptation_choice, centring_choice, verification_choice)
+    return Tuning(TuningBody(calibration=calibration, verification=verified, choices=choices), space.adaptation)
 
 
 # ---------------------------------------------------------------- adaptation
@@ -130,11 +137,54 @@ def _choose_adaptation(
     if labelled is not None:
         simulation = Simulation(recognizer, lambda _: plain)
         whole = recognizer.space_with(folds.whole)
-        without, with_ = simulation.labelled(labelled, plain), simulation.labelled(labelled, whole)
+        without = simulation.labelled(labelled, lambda _: plain)
+        with_ = simulation.labelled(labelled, lambda _: whole)
     else:
         without = Simulation(recognizer, lambda _: plain).items(numbers)
         with_ = Simulation(recognizer, folds.space_of).items(numbers)
     return _compared("adaptation", without, with_, used=lambda before, after: after > before)
+
+
+# ---------------------------------------------------------------- centring
+
+
+def _choose_centring(
+    recognizer: Recognizer, adaptation: Adaptation | None, labelled: LabelledQueries | None
+) -> tuple[Centres | None, Choice]:
+    """On top of `adaptation`. Each query is asked with the mean of queries of other things than its own."""
+    switch = recognizer.pipeline.adaptation.centring
+    if labelled is None and switch == "on":
+        raise NotCalibratable("centring takes the mean of queries away, and so needs labelled queries; there are none")
+    if labelled is None or switch == "off":
+        return None, Choice(part="centring", used=False, why="off" if switch == "off" else "default")
+    gallery = _mean_of_labels(recognizer)
+    whole = Centres(gallery, labelled.embeddings.mean(axis=0))
+    if switch == "on":
+        return whole, Choice(part="centring", used=True, why="on")
+    folds = np.array([_fold_by_name(label) for label in labelled.labels])
+    if len(np.unique(folds)) < _FOLDS:
+        return None, Choice(part="centring", used=False, why="default")
+    spaces = [
+        recognizer.space_with(centred(adaptation, Centres(gallery, labelled.embeddings[folds != fold].mean(axis=0))))
+        for fold in range(_FOLDS)
+    ]
+    uncentred = recognizer.space_with(adaptation)
+    without = Simulation(recognizer, lambda _: uncentred).labelled(labelled, lambda _: uncentred)
+    with_ = Simulation(recognizer, lambda _: uncentred).labelled(labelled, lambda label: spaces[_fold_by_name(label)])
+    used, choice = _compared("centring", without, with_, used=lambda before, after: after > before)
+    return whole if used else None, choice
+
+
+def _fold_by_name(label: str) -> int:
+    return zlib.crc32(label.encode()) % _FOLDS
+
+
+def _mean_of_labels(recognizer: Recognizer) -> NDArray[np.float32]:
+    """Each label counts alike, however many photos it has."""
+    means = [
+        recognizer.index.reconstruct(recognizer.table.of_label(label)).mean(axis=0) for label in recognizer.labels()
+    ]
+    return np.asarray(np.mean(means, axis=0), np.float32)
 
 
 # ---------------------------------------------------------------- verification
@@ -153,8 +203,8 @@ def _choose_verification(
         return True, Choice(part="verification", used=True, why="on")
     simulation, space = asker.simulation, asker.space
     if labelled is not None and labelled.local is not None:
-        without = simulation.labelled(labelled, space)
-        with_ = simulation.labelled(labelled, space, verify=True)
+        without = simulation.labelled(labelled, lambda _: space)
+        with_ = simulation.labelled(labelled, lambda _: space, verify=True)
     else:
         without, with_ = simulation.items(asker.sample, views=False), asker.verified_items
     if not with_:
@@ -228,12 +278,17 @@ class _Asker:
         return self._by_itself(budget, verify) if labelled is None else self._by_labelled(labelled, budget, verify)
 
     def _by_labelled(self, labelled: LabelledQueries, budget: float, verify: bool) -> Calibration:
-        asked = self.simulation.labelled(labelled, self.space, verify=verify)
+        asked = self.simulation.labelled(labelled, lambda _: self.space, verify=verify)
+        prior = None
+        if _unknown(asked) < _FEWEST_UNKNOWN:  # whoever collects queries often keeps those alone that have an answer
+            prior = UNKNOWN_PRIOR
+            asked += self.simulation.labelled(labelled, lambda _: self.space, verify=verify, without_label=True)
         items = self.verified_items if verify else self.simulation.items(self.numbers)
         return fit(
             samples_of(asked),
             far_budget=budget,
             source="labelled",
+            unknown_prior=prior,
             use_margin=self._rivals,
             strangers=samples_of([query for query in items if not query.known]),
         )

@@ -17,7 +17,7 @@ class Choice(BaseModel):
     """Whether a part of the pipeline is used in a gallery, and why.
 
     Attributes:
-        part: `adaptation` or `verification`.
+        part: `adaptation`, `centring` or `verification`.
         used: whether it is.
         why: `on` and `off`: so says the pipeline; `measured`: the gallery asked itself; `default`: it is too small to.
         without, with_: share of right answers without and with the part, where that was measured.

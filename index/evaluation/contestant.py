@@ -130,7 +130,9 @@ def _settled(pipeline: Pipeline, tuning: Tuning) -> Pipeline:
     chosen: dict[str, Switch] = {choice.part: "on" if choice.used else "off" for choice in tuning.body.choices}
     return pipeline.model_copy(
         update={
-            "adaptation": pipeline.adaptation.model_copy(update={"wccn": chosen["adaptation"]}),
+            "adaptation": pipeline.adaptation.model_copy(
+                update={"wccn": chosen["adaptation"], "centring": chosen["centring"]}
+            ),
             "verification": pipeline.verification.model_copy(update={"mode": chosen["verification"]}),
         }
     )

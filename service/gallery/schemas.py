@@ -131,7 +131,7 @@ class LabelRemoved(BaseModel):
 
 
 class ChoiceInfo(BaseModel):
-    """Whether a gallery uses a part of the pipeline (`adaptation`, `verification`), and why.
+    """Whether a gallery uses a part of the pipeline (`adaptation`, `centring`, `verification`), and why.
 
     `why`: `on` or `off`: so say the settings; `measured`: the gallery asked itself, and got a share `right_without` and
     `right_with` of so many `queries` right; `default`: it is too small to ask itself.

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from index.adaptation import Adaptation, WithinLabelScatter, fit_adaptation
+from index.adaptation import Adaptation, Centres, WithinLabelScatter, centred, fit_adaptation
 from index.ranking import LabelPhotos, rank_labels
 from tests.index.conftest import DIM, HiddenWorld, unit
 
@@ -126,6 +126,31 @@ def test_apply_by_hand() -> None:
     np.testing.assert_allclose(moved, [[0.3 / length, 0.8 / length], [1.0, 0.0]], rtol=1e-6)
 
 
+def test_centres_by_hand() -> None:
+    centres = Centres(np.array([0.1, 0.0], np.float32), np.array([0.0, 0.2], np.float32))
+    adaptation = Adaptation(np.diag([0.5, 1.0]).astype(np.float32), centres)
+    photo = np.array([[0.6, 0.8]], np.float32)
+    np.testing.assert_allclose(adaptation.apply(photo), [[0.25, 0.8]] / np.hypot(0.25, 0.8), rtol=1e-6)
+    np.testing.assert_allclose(adaptation.apply_to_queries(photo), [[0.3, 0.6]] / np.hypot(0.3, 0.6), rtol=1e-6)
+    alone = centred(None, centres)
+    np.testing.assert_allclose(alone.apply_to_queries(photo), [[0.6, 0.6]] / np.hypot(0.6, 0.6), rtol=1e-6)
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 2**16))
+def test_a_probe_with_centres_finds_what_is_near_after_adaptation(seed: int) -> None:
+    """But for the lengths of the photos, and a constant."""
+    random = np.random.default_rng(seed)
+    centres = Centres(*(0.3 * random.standard_normal((2, 8))).astype(np.float32))
+    adaptation = centred(fitted(WithinLabelScatter.of(groups(seed, 8), 8), 0.1), centres)
+    query, photos = unit(random.standard_normal(8)), unit(random.standard_normal((20, 8)))
+    matrix = adaptation.matrix.astype(np.float64)
+    lengths = np.linalg.norm((photos - centres.gallery) @ matrix, axis=1)
+    near = (adaptation.apply(photos) @ adaptation.apply_to_queries(query[None])[0]) * lengths
+    found = photos.astype(np.float64) @ adaptation.probe(query)
+    np.testing.assert_allclose(np.corrcoef(near, found)[0, 1], 1, atol=1e-6)
+
+
 def test_a_vector_of_zeros_stays_one() -> None:
     adaptation = Adaptation(np.eye(3, dtype=np.float32))
     np.testing.assert_array_equal(adaptation.apply(np.zeros((1, 3), np.float32)), np.zeros((1, 3)))
@@ -185,6 +210,15 @@ def test_bytes_round_trip_to_the_bit(seed: int, dim: int) -> None:
     np.testing.assert_array_equal(again.matrix, adaptation.matrix)
     photos = unit(np.random.default_rng(seed).standard_normal((5, dim)))
     np.testing.assert_array_equal(again.apply(photos), adaptation.apply(photos))
+
+
+def test_centres_are_kept_too() -> None:
+    centres = Centres(np.array([0.5, 0.25], np.float32), np.array([-1.0, 2.0], np.float32))
+    data = Adaptation(np.eye(2, dtype=np.float32), centres).to_bytes()
+    assert data == struct.pack("<7f", 1, 0, 1, 0.5, 0.25, -1, 2)
+    again = Adaptation.from_bytes(data, 2).centres
+    assert again is not None
+    np.testing.assert_array_equal([again.gallery, again.queries], [centres.gallery, centres.queries])
 
 
 @pytest.mark.parametrize("data", [b"", struct.pack("<5f", *range(5)), struct.pack("<7f", *range(7))])

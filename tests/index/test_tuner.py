@@ -132,6 +132,60 @@ def test_without_two_photos_of_anything_there_is_nothing_to_adapt_to(world: Worl
     assert tuning.adaptation is None
 
 
+# ---------------------------------------------------------------- centring
+
+
+def asked_about(shift: float, things: range) -> LabelledQueries:
+    """Photos of the things of a `World(40)`, all moved the same way."""
+    moved = [World(40).photos(thing, 5)[3:] + shift * np.eye(DIM, dtype=np.float32)[0] for thing in things]
+    labels = [f"thing-{thing}" for thing in things for _ in range(2)]
+    return LabelledQueries(unit(np.concatenate(moved)), labels)
+
+
+def test_centring_is_on_where_queries_lie_elsewhere() -> None:
+    """Some things are enrolled by photos that were moved too, and draw every query to them."""
+    items = World(40).items(range(20), 3)
+    drawn = [
+        replace(
+            one, embedding=unit(one.embedding + (0.8 if one.label in {"thing-0", "thing-1"} else 0) * np.eye(DIM)[0])
+        )
+        for one in items
+    ]
+    recognizer = gallery(drawn, switched(adaptation="off"))
+    tuning = tune(recognizer, labelled=asked_about(1.5, range(40)))
+    chosen = choice(tuning, "centring")
+    assert (chosen.used, chosen.why, chosen.queries) == (True, "measured", 40)
+    assert chosen.without is not None
+    assert chosen.with_ is not None
+    assert chosen.with_ > chosen.without
+    assert tuning.adaptation is not None
+    assert tuning.adaptation.centres is not None
+    queries = asked_about(1.5, range(40)).embeddings
+    np.testing.assert_allclose(tuning.adaptation.centres.queries, queries.mean(axis=0), atol=1e-6)
+
+
+def test_centring_is_off_where_it_changes_nothing() -> None:
+    recognizer = gallery(World(40).items(range(20), 3))
+    chosen = choice(tune(recognizer, labelled=asked_about(0.0, range(40))), "centring")
+    assert (chosen.used, chosen.why) == (False, "measured")
+
+
+def test_centring_needs_queries() -> None:
+    recognizer = gallery(World(40).items(range(20), 3))
+    assert choice(tune(recognizer), "centring") == Choice(part="centring", used=False, why="default")
+    recognizer = gallery(World(40).items(range(20), 3), Pipeline(adaptation=Adaptation(centring="on")))
+    with pytest.raises(NotCalibratable, match="labelled queries"):
+        tune(recognizer)
+
+
+def test_known_queries_alone_calibrate() -> None:
+    """With their label left out they are strangers, as many as they are."""
+    recognizer = gallery(World(40).items(range(20), 3))
+    calibration = tune(recognizer, labelled=asked_about(0.0, range(20))).calibration
+    assert (calibration.source, calibration.n_known, calibration.n_unknown) == ("labelled", 40, 40)
+    assert calibration.unknown_prior == UNKNOWN_PRIOR
+
+
 # ---------------------------------------------------------------- verification
 
 
@@ -335,6 +389,6 @@ def test_labelled_queries_are_calibrated_on_as_they_will_be_answered() -> None:
     assert on != off
 
 
-def test_labelled_queries_of_one_kind_cannot_calibrate(world: World, recognizer: Recognizer) -> None:
-    with pytest.raises(NotCalibratable, match="20 known and 0 unknown"):
-        tune(recognizer, labelled=labelled(world, range(20)))
+def test_strangers_alone_cannot_calibrate(world: World, recognizer: Recognizer) -> None:
+    with pytest.raises(NotCalibratable, match="0 known and 20 unknown"):
+        tune(recognizer, labelled=labelled(world, range(40, 60)))

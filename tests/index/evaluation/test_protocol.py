@@ -66,6 +66,7 @@ def test_configurations_stand_between_the_defaults_and_the_yardstick(evaluation)
     assert yardstick.pipeline is None
     assert {choice["part"]: choice["used"] for choice in bare.tuning["choices"]} == {
         "adaptation": False,
+        "centring": False,
         "verification": False,
     }
 
