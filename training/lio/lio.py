@@ -110,14 +110,15 @@ class Lio(nn.Module):
 
     def _extent(self, features: Tensor, mask: Tensor, group: int) -> Tensor:
         places, flat = features.flatten(2).transpose(1, 2), mask.flatten(1)
-        if self.spec.mode == "corrected":
-            still: Tensor = functional.mse_loss(flat, pseudo_masks(places.detach(), group))
-            return still
-        order = released_groups(len(places), group).to(places.device)
-        moving: Tensor = functional.mse_loss(flat[order], pseudo_masks(places[order], group))
-        return moving
+        if self.spec.mode == "faithful":
+            order = released_groups(len(places), group).to(places.device)
+            places, flat = places[order], flat[order]
+        else:
+            places = places.detach()
+        loss: Tensor = functional.mse_loss(flat, pseudo_masks(places, group))
+        return loss
 
     def _context(self, features: Tensor, mask: Tensor, group: int) -> Tensor:
-        each = self.context(self.structure(features), mask) * above_mean(mask)
+        each: Tensor = self.context(self.structure(features), mask) * above_mean(mask)
         first = torch.arange(len(each), device=each.device) % group == 0
         return each[first].mean() + each[~first].mean()  # the release: photos, and their companions
