@@ -5,7 +5,8 @@ turn:
 
 - open set: `openset_*.csv` of both folders, calibrated on validation queries (`labelled`) or by itself (`gallery`);
 - five photos: all 81 grocery labels, five training photos each, all test photos, all of them known;
-- one picture: all 81 grocery labels, the clean product picture of each, all test photos.
+- one picture: all 81 grocery labels, the clean product picture of each, all test photos. The gallery calibrates itself
+  or, as whoever collects feedback could, on validation photos (`labelled`).
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def main(
                 _print(f"{title}, {source}, {budget:.0%}", run, OPEN_SET)
     for title, manifest in (
         ("grocery, five photos", _five_photos(data / "grocery")),
-        ("grocery, one picture", _one_picture(data / "grocery")),
+        ("grocery, one picture", _one_picture(data / "grocery", labelled=False)),
+        ("grocery, one picture, labelled", _one_picture(data / "grocery", labelled=True)),
     ):
         if only in title:
             parts = {key: value for key, value in ablation().items() if key in KEPT} if ablate else {}
@@ -102,24 +104,32 @@ def _five_photos(folder: Path) -> Manifest:
     photos: dict[str, list[dict[str, str]]] = defaultdict(list)
     for row in sorted(_rows(folder / "train.csv"), key=lambda row: row["path"]):
         photos[row["label"]].append(row)
-    return _manifest(folder, [row for label in sorted(photos) for row in photos[label][:5]])
+    return _manifest(folder, [row for label in sorted(photos) for row in photos[label][:5]], labelled=False)
 
 
-def _one_picture(folder: Path) -> Manifest:
-    return _manifest(folder, _rows(folder / "iconic.csv"))
+def _one_picture(folder: Path, *, labelled: bool) -> Manifest:
+    return _manifest(folder, _rows(folder / "iconic.csv"), labelled=labelled)
 
 
-def _manifest(folder: Path, gallery: list[dict[str, str]]) -> Manifest:
+def _manifest(folder: Path, gallery: list[dict[str, str]], *, labelled: bool) -> Manifest:
     """All test photos asked of `gallery`."""
     with tempfile.TemporaryDirectory() as scratch:
-        parts = []
-        for name, rows in (("gallery", gallery), ("queries", _rows(folder / "test.csv"))):
-            parts.append(Path(scratch) / f"{name}.csv")
-            with parts[-1].open("w", newline="", encoding="utf-8") as file:
+        parts = {name: Path(scratch) / f"{name}.csv" for name in ("gallery", "queries", "calibrate")}
+        for name, rows in (
+            ("gallery", gallery),
+            ("queries", _rows(folder / "test.csv")),
+            ("calibrate", _rows(folder / "val.csv")),
+        ):
+            with parts[name].open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
                 writer.writerow(("path", "label", "is_known", "is_package"))
                 writer.writerows((str((folder / r["path"]).resolve()), r["label"], 1, r["is_package"]) for r in rows)
-        return load_parts(gallery=parts[0], queries=parts[1], calibrate=None, distractors=None)
+        return load_parts(
+            gallery=parts["gallery"],
+            queries=parts["queries"],
+            calibrate=parts["calibrate"] if labelled else None,
+            distractors=None,
+        )
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
