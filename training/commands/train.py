@@ -1,7 +1,7 @@
 """`whichone train`: what the verb does; the options are `cli`'s.
 
-`python -m training.commands.train` takes the same options, for `accelerate launch` and `torchrun`, which start a module in
-several processes.
+`python -m training.commands.train` takes the same options, for `accelerate launch` and `torchrun`, which start a module
+in several processes.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from rich.console import Console
 from embedding.errors import WhichoneError
 from training.errors import RecipeInvalid
 from training.recipe import Recipe, load_recipe
-from training.recipes.documents import shipped_recipes
+from training.recipes.documents import read_document, recipe_path, shipped_recipes
+from training.recipes.ensemble import is_ensemble, load_ensemble
 from training.run.accelerating import Device
 from training.run.loop import Result, train
+from training.run.members import train_members
 from training.run.reporting import ConsoleReporter
 
 __all__ = ["list_recipes", "show_recipe", "train_recipe"]
@@ -37,8 +39,8 @@ def train_recipe(
     resume: bool = False,
     device: Device = "auto",
     as_json: bool = False,
-) -> Result:
-    """Train, with progress on stderr and the outcome on stdout.
+) -> list[Result]:
+    """Train a recipe, or every member of an ensemble, with progress on stderr and the outcome on stdout.
 
     Args:
         recipe: path, or name of one that ships; None with `resume` takes the one in the run's folder.
@@ -47,26 +49,28 @@ def train_recipe(
         changes: each `path=value`.
         resume: go on with the run in `out`.
         device: where.
-        as_json: the outcome as JSON instead of a sentence.
+        as_json: a line of JSON a run instead of a sentence.
 
     Raises:
         WhichoneError: see `training.run.loop.train`.
     """
-    chosen = _recipe(recipe, out, changes, resume=resume)
     with ConsoleReporter() as reporter:
-        result = train(chosen, data, out, device=device, resume=resume, reporter=reporter)
-    if as_json:
-        print(json.dumps(_facts(chosen, result)))
-    else:
-        value = result.metrics.get(chosen.select)
-        figure = "" if value is None else f", {chosen.select} {value:.4f}"
-        print(f"{result.best}{figure}; {result.steps} steps, {result.seconds:.0f} s; curves in {out / 'curves.png'}")
-    return result
+        if recipe is not None and is_ensemble(recipe):
+            ensemble = load_ensemble(recipe)
+            results = train_members(
+                ensemble, data, out, changes=changes, device=device, resume=resume, reporter=reporter
+            )
+        else:
+            chosen = _recipe(recipe, out, changes, resume=resume)
+            results = [train(chosen, data, out, device=device, resume=resume, reporter=reporter)]
+    for result in results:
+        print(json.dumps(_facts(result)) if as_json else _sentence(result))
+    return results
 
 
 def list_recipes(*, as_json: bool = False) -> None:
     """Names and descriptions of the recipes that ship, on stdout."""
-    recipes = [(name, load_recipe(name).description) for name in shipped_recipes()]
+    recipes = [(name, str(read_document(recipe_path(name)).get("description", ""))) for name in shipped_recipes()]
     if as_json:
         print(json.dumps([{"name": name, "description": description} for name, description in recipes]))
         return
@@ -91,17 +95,24 @@ def _recipe(recipe: str | None, out: Path, changes: Sequence[str], *, resume: bo
     return load_recipe(out / "recipe.yaml", changes)
 
 
-def _facts(recipe: Recipe, result: Result) -> dict[str, Any]:
+def _facts(result: Result) -> dict[str, Any]:
     return {
-        "recipe": recipe.name,
+        "recipe": result.recipe,
         "folder": str(result.folder),
         "best": str(result.best),
         "last": str(result.last),
-        "select": recipe.select,
+        "select": result.select,
         "metrics": dict(result.metrics),
         "steps": result.steps,
         "seconds": round(result.seconds, 1),
     }
+
+
+def _sentence(result: Result) -> str:
+    value = result.metrics.get(result.select)
+    figure = "" if value is None else f", {result.select} {value:.4f}"
+    curves = result.folder / "curves.png"
+    return f"{result.best}{figure}; {result.steps} steps in all, {result.seconds:.0f} s; curves in {curves}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

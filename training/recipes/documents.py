@@ -5,12 +5,14 @@ Beside the fields of `training.recipe.Recipe` a document may have
 - ``extends: other.yaml``: everything of another document, which extends none itself; mappings are merged, lists
   replaced, and a part of another ``kind`` replaces the whole part;
 - ``each_stage``: what every stage has that does not say otherwise;
+- ``only_stages``: names of the stages to keep, in order;
 - ``change``: ``{"stages.0.epochs": 3}``, single values, after all that.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,10 +27,13 @@ __all__ = ["SHIPPED", "merged", "parse_yaml", "read_document", "recipe_path", "s
 SHIPPED = Path(__file__).parent
 Document = dict[str, Any]
 
+_BOOL, _FLOAT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:float"
+
 
 def shipped_recipes() -> list[str]:
-    """Names of the recipes that ship, such as `landmark2020/config1`."""
-    return sorted(path.relative_to(SHIPPED).with_suffix("").as_posix() for path in SHIPPED.rglob("*.yaml"))
+    """Names of the recipes that ship, such as `landmark2020/config1`; a file `_base.yaml` is there to be extended."""
+    found = (path.relative_to(SHIPPED).with_suffix("") for path in SHIPPED.rglob("*.yaml"))
+    return sorted(path.as_posix() for path in found if not path.name.startswith("_"))
 
 
 def recipe_path(name: str) -> Path:
@@ -58,7 +63,7 @@ def read_document(path: Path) -> Document:
         base = _read(path.parent / str(extended))
         if "extends" in base:
             raise RecipeInvalid(f"{path} extends {extended}, which extends another itself; one level is the limit")
-        own = merged(_resolved(base, path), own)
+        own = merged(base, own)
     return _resolved(own, path)
 
 
@@ -100,16 +105,26 @@ def _read(path: Path) -> Document:
 
 
 def _resolved(document: Document, path: Path) -> Document:
-    """With what every stage shares put into each, and single values changed."""
+    """With the stages that are wanted, what they share put into each, and single values changed."""
     resolved = dict(document)
-    shared = resolved.pop("each_stage", None)
+    shared, wanted = resolved.pop("each_stage", None), resolved.pop("only_stages", None)
     changes = resolved.pop("change", None) or {}
     stages = resolved.get("stages")
-    if shared and isinstance(stages, list):
-        resolved["stages"] = [merged(shared, stage) if isinstance(stage, Mapping) else stage for stage in stages]
+    if isinstance(stages, list) and all(isinstance(stage, Mapping) for stage in stages):
+        resolved["stages"] = [merged(shared or {}, stage) for stage in _chosen(stages, wanted, path)]
     for where, value in changes.items():
         resolved = changed(resolved, str(where), value, origin=str(path), grow=True)
     return resolved
+
+
+def _chosen(stages: list[Document], wanted: list[str] | None, path: Path) -> list[Document]:
+    if wanted is None:
+        return stages
+    named = {str(stage.get("name")): stage for stage in stages}
+    absent = [name for name in wanted if name not in named]
+    if absent:
+        raise RecipeInvalid(f"{path}: only_stages names {absent[0]!r}; there is {', '.join(named)}", file=str(path))
+    return [named[name] for name in wanted]
 
 
 def _other_kind(below: Mapping[str, Any], over: Mapping[str, Any]) -> bool:
@@ -117,13 +132,26 @@ def _other_kind(below: Mapping[str, Any], over: Mapping[str, Any]) -> bool:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML where the same key twice is a mistake, not the last one's victory."""
+    """YAML 1.2's truths and numbers (`on` is a word, 1e-3 a number), where the same key twice is a mistake, not the
+    last one's victory."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        written = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        keys = [self.construct_object(key, deep=True) for key in written]
         twice = [key for at, key in enumerate(keys) if key in keys[:at]]
         if twice:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {twice[0]!r} stands here twice", node.start_mark
-            )
+            problem = f"the key {twice[0]!r} stands here twice"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
         return super().construct_mapping(node, deep)
+
+
+_StrictLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in (_BOOL, _FLOAT)]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_StrictLoader.add_implicit_resolver(_BOOL, re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_StrictLoader.add_implicit_resolver(
+    _FLOAT,
+    re.compile(r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|nan)$"),
+    list("-+.0123456789"),
+)

@@ -22,6 +22,7 @@ from training.run.building import next_learner
 from training.run.checkpoint import Position, load_checkpoint
 from training.run.folder import RunFolder
 from training.run.interruption import Interruption
+from training.run.metrics import MetricName
 from training.run.reporting import Reporter
 from training.run.stage import StageRun, stage_loader
 from training.run.state import Run, end_epoch, save_last, tell_losses
@@ -37,16 +38,20 @@ class Result:
     """What came of a run.
 
     Attributes:
+        recipe: its name.
         folder: of the run.
         best, last: checkpoints: to use, and to go on from.
+        select: the metric that says which is best.
         metrics: of the epoch that `best` holds.
         steps: optimiser steps taken in all.
         seconds: of this call.
     """
 
+    recipe: str
     folder: Path
     best: Path
     last: Path
+    select: MetricName
     metrics: Mapping[str, float]
     steps: int
     seconds: float
@@ -86,7 +91,8 @@ def train(
             _train_stage(run, number, interruption)
     best = run.folder.best if run.folder.best.exists() else run.folder.last
     metrics = load_checkpoint(best).history[-1]["metrics"] if run.history else {}
-    return Result(out, best, run.folder.last, metrics, run.position.total, time.monotonic() - began)
+    seconds = time.monotonic() - began
+    return Result(recipe.name, out, best, run.folder.last, recipe.select, metrics, run.position.total, seconds)
 
 
 def _train_stage(run: Run, number: int, interruption: Interruption) -> None:
@@ -130,8 +136,9 @@ def _train_epoch(run: Run, current: StageRun, epoch: int, interruption: Interrup
         run.position = replace(run.position, epoch=epoch, step=loaded.number + 1, total=total)
         run.watch.add(total, losses)
         skipped += len(loaded.unreadable)
-        told = tell_losses(run, current) if total % LOG_STEPS == 0 else None
-        run.reporter.step(current.step_of(epoch, loaded.number) + 1, current.stage.batch, told, current.rate())
+        run.reporter.step(current.step_of(epoch, loaded.number) + 1, current.stage.batch, current.rate())
+        if total % LOG_STEPS == 0:
+            tell_losses(run, current)
         if interruption.asked(run.accelerator.device):
             tell_losses(run, current)
             save_last(run, current)

@@ -23,20 +23,26 @@ INK, PAPER = (29, 36, 51), (255, 255, 255)
 def worst_mistakes(queries: Embedded, gallery: Embedded | None) -> list[tuple[int, int, float]]:
     """Queries, the photo of another label that each is nearest to, and how near, nearest first.
 
-    Compared with the gallery where there is one, else with the other queries. A query that has a nearer photo of its
-    own label there is no mistake.
+    Compared with the gallery where it has labels that are asked about, else with the other queries. A query that has a
+    nearer photo of its own label there is no mistake.
 
     Returns:
         Places of query and photo, and their cosine; at most `MOST`.
     """
-    others = queries if gallery is None else gallery
+    others = _others(queries, gallery)
     similarities = queries.vectors @ others.vectors.T
-    if gallery is None:
+    if others is queries:
         np.fill_diagonal(similarities, -np.inf)
     nearest = similarities.argmax(axis=1)
     wrong = [at for at, label in enumerate(queries.labels) if others.labels[nearest[at]] != label]
     wrong.sort(key=lambda at: -similarities[at, nearest[at]])
     return [(at, int(nearest[at]), float(similarities[at, nearest[at]])) for at in wrong[:MOST]]
+
+
+def _others(queries: Embedded, gallery: Embedded | None) -> Embedded:
+    """What queries are compared with: held-out labels have nothing in a gallery that they could rightly be taken for."""
+    asked = {label for label in queries.labels if label}
+    return queries if gallery is None or asked.isdisjoint(gallery.labels) else gallery
 
 
 def draw_mistakes(
@@ -60,11 +66,11 @@ def draw_mistakes(
     worst = worst_mistakes(queries, gallery)
     if not worst:
         return
-    others = queries if gallery is None else gallery
+    others = _others(queries, gallery)
     tiles = [
         _tile(
             [photos[queries.names[at]], photos[others.names[near]]],
-            f"{queries.labels[at] or 'stranger'}\ntaken for {others.labels[near]}, {similarity:.2f}",
+            f"{queries.labels[at] or 'stranger'}\ntaken for {others.labels[near] or 'stranger'}, {similarity:.2f}",
             spec,
         )
         for at, near, similarity in worst

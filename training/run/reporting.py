@@ -24,15 +24,17 @@ class Reporter(Protocol):
     def stage(self, title: str, steps: int, done: int) -> None:
         """A stage begins, or goes on after `done` of its steps."""
 
-    def step(self, done: int, photos: int, losses: Mapping[str, float] | None, lr: float) -> None:
+    def step(self, done: int, photos: int, lr: float) -> None:
         """A step was taken.
 
         Args:
             done: steps of the stage so far.
             photos: of this step, in all processes.
-            losses: means since they were told last; None between.
             lr: highest rate.
         """
+
+    def losses(self, losses: Mapping[str, float]) -> None:
+        """Means over the last steps."""
 
     def epoch(self, title: str, metrics: Mapping[MetricName, float], best: bool) -> None:
         """An epoch was judged."""
@@ -45,7 +47,9 @@ class SilentReporter:
 
     def stage(self, title: str, steps: int, done: int) -> None: ...
 
-    def step(self, done: int, photos: int, losses: Mapping[str, float] | None, lr: float) -> None: ...
+    def step(self, done: int, photos: int, lr: float) -> None: ...
+
+    def losses(self, losses: Mapping[str, float]) -> None: ...
 
     def epoch(self, title: str, metrics: Mapping[MetricName, float], best: bool) -> None: ...
 
@@ -79,16 +83,17 @@ class ConsoleReporter:
         self._progress.stop()
 
     def note(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def stage(self, title: str, steps: int, done: int) -> None:
         self.note(f"{title}: {steps} steps" + (f", going on after {done}" if done else ""))
         self._speed = _Speed()
         self._progress.update(self._task, description=title, total=steps, completed=done, visible=True, facts="")
 
-    def step(self, done: int, photos: int, losses: Mapping[str, float] | None, lr: float) -> None:
-        if losses is not None:
-            self._losses = "  ".join(f"{name} {value:.4g}" for name, value in losses.items())
+    def losses(self, losses: Mapping[str, float]) -> None:
+        self._losses = "  ".join(f"{name} {value:.4g}" for name, value in losses.items())
+
+    def step(self, done: int, photos: int, lr: float) -> None:
         speed = self._speed.after(photos)
         facts = f"{self._losses}  lr {lr:.2g}  {speed:.0f} photos/s"
         self._progress.update(self._task, completed=done, facts=facts)

@@ -57,7 +57,7 @@ class Run:
         return bool(self.accelerator.is_main_process)
 
 
-def tell_losses(run: Run, current: StageRun) -> dict[str, float]:
+def tell_losses(run: Run, current: StageRun) -> None:
     """Means of the losses since they were told last, into the log.
 
     Raises:
@@ -78,7 +78,7 @@ def tell_losses(run: Run, current: StageRun) -> dict[str, float]:
         run.folder.log("steps", **place, losses=losses, lr=current.rate())
         if run.board:
             run.board.write("train", {**losses, "lr": current.rate()}, total)
-    return losses
+        run.reporter.losses(losses)
 
 
 def end_epoch(run: Run, current: StageRun, epoch: int, *, judged: bool, last: bool) -> None:
