@@ -84,16 +84,11 @@ class PhotoLoader:
         self.photos = photos
         self._plan = plan
         self._share = (process, processes)
+        self._workers = workers
+        self._pin = pin
+        self._collate = _Collate(photos, plan.group, mixer, seed, process)
         self._tickets = _Tickets()
-        self._loader: DataLoader[Any] = DataLoader(
-            photos,
-            batch_sampler=self._tickets,
-            collate_fn=_Collate(photos, plan.group, mixer, seed, process),
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            pin_memory=pin,
-            generator=torch.Generator(),  # else it would draw a number of torch's own at every epoch
-        )
+        self._loader: DataLoader[Any] | None = None
 
     def batches(self, epoch: int) -> int:
         """How many there are in an epoch."""
@@ -106,10 +101,31 @@ class PhotoLoader:
             RunFailed: a photo cannot be read; where that is to be skipped: none of its label can.
         """
         self._tickets.batches = self._of_epoch(number)[start:]
+        self._loader = self._loader or self._made()
         for loaded in self._loader:
             if isinstance(loaded, _Failure):
+                self.close()
                 raise RunFailed(loaded.message)
             yield loaded
+
+    def close(self) -> None:
+        """End the workers; a later epoch starts new ones.
+
+        Better than to leave it to the garbage collector, which may take down what ends them before it ends them: they
+        are then waited for in vain, some seconds each.
+        """
+        self._loader = None
+
+    def _made(self) -> DataLoader[Any]:
+        return DataLoader(
+            self.photos,
+            batch_sampler=self._tickets,
+            collate_fn=self._collate,
+            num_workers=self._workers,
+            persistent_workers=self._workers > 0,
+            pin_memory=self._pin,
+            generator=torch.Generator(),  # else it would draw a number of torch's own at every epoch
+        )
 
     def _of_epoch(self, number: int) -> list[list[Ticket]]:
         seen: dict[int, int] = {}

@@ -14,9 +14,9 @@ from training.data.listing import TrainingPhoto
 from training.errors import RunFailed
 from training.spec import Spec
 
-__all__ = ["PhotosSpec", "read_photo"]
+__all__ = ["LIMITS", "PhotosSpec", "read_photo"]
 
-_LIMITS = ImageLimits(max_bytes=200 * 2**20, max_pixels=178_956_970, max_seconds=60.0)
+LIMITS = ImageLimits(max_bytes=200 * 2**20, max_pixels=178_956_970, max_seconds=60.0)
 """One's own photos: whatever the decoder takes."""
 
 
@@ -61,9 +61,9 @@ def _says(photo: TrainingPhoto, why: str) -> str:
 
 def _region(photo: TrainingPhoto, data: bytes, spec: PhotosSpec) -> Image.Image:
     if photo.box is None or not spec.box_margin:
-        return decode(data, limits=_LIMITS, box=photo.box, min_side_needed=spec.shrink_to)
+        return decode(data, limits=LIMITS, box=photo.box, min_side_needed=spec.shrink_to)
     # The margin ends at the photo's edges, which are not known before it is decoded.
-    whole = decode(data, limits=_LIMITS)
+    whole = decode(data, limits=LIMITS)
     return whole.crop(_widened(photo.box, whole.size, spec.box_margin))
 
 

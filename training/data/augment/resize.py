@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Literal, Self, TypeAlias
 
-from PIL import Image, ImageOps
+from PIL import Image
 from pydantic import Field, model_validator
 
 from embedding.preprocess import PreprocessSpec
@@ -42,7 +42,9 @@ class Resize(Spec):
         filtered = Image.Resampling[interpolation_of(canvas).name]
         if self.mode == "letterbox":
             colour = mean_colour(canvas)
-            return lambda image: ImageOps.pad(image, (wide, high), filtered, color=colour)
+            return lambda image: _framed(
+                image.resize(_scaled(image.size, high / max(image.size)), filtered), high, colour
+            )
         if self.mode == "squash":
             return lambda image: image.resize((wide, high), filtered)
         side = min if self.mode == "shorter_side" else max
@@ -59,3 +61,10 @@ class Resize(Spec):
 
 def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _framed(image: Image.Image, side: int, colour: tuple[int, int, int]) -> Image.Image:
+    """In the middle of a square, as `embedding.preprocess` places it."""
+    square = Image.new("RGB", (side, side), colour)
+    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
+    return square

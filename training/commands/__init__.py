@@ -1,0 +1,1 @@
+"""What the verbs of training do; their options stand in the command line."""
