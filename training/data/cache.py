@@ -35,13 +35,17 @@ class PhotoCache:
         self._photos = photos
         self._spec = spec
         self._kept: dict[int, NDArray[np.uint8]] = {}
+        self._filled = spec.cache_mb == 0
         self.bytes = 0
 
     def fill(self, progress: Callable[[str, int, int], None] | None = None) -> None:
-        """Read photos until the memory is full. One that cannot be read is left to whoever asks for it."""
+        """Read photos until the memory is full, once. One that cannot be read is left to whoever asks for it."""
+        if self._filled:
+            return
+        self._filled = True
         limit = self._spec.cache_mb * 2**20
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            for start in range(0, len(self._photos) if limit else 0, AT_ONCE):
+            for start in range(0, len(self._photos), AT_ONCE):
                 places = range(start, min(start + AT_ONCE, len(self._photos)))
                 for place, pixels in zip(places, pool.map(self._pixels, places), strict=True):
                     if pixels is not None and self.bytes + pixels.nbytes > limit:

@@ -117,6 +117,7 @@ class PhotoLoader:
         self._loader = None
 
     def _made(self) -> DataLoader[Any]:
+        self.photos.cache.fill()  # before there are workers, so that they share its memory
         return DataLoader(
             self.photos,
             batch_sampler=self._tickets,

@@ -27,7 +27,8 @@ class PhotosSpec(Spec):
         box_margin: what is kept around a photo's box, as a share of the box's width and height; no more than there is.
         shrink_to: pixels of the shorter side of what is kept in memory and augmented; larger photos are scaled down to
             it. None leaves them as they are. At least what the steps' smallest crop needs, or detail is lost.
-        cache_mb: memory for decoded photos, in MiB; the first ones that come are kept. 0 keeps none.
+        cache_mb: memory for decoded photos of one set, in MiB, in each process that trains; its workers share it. The
+            first ones of the list are kept. 0 keeps none.
         unreadable: `fail` ends the run at a photo that cannot be read; `skip` takes another photo of its label in its
             place and counts it.
     """
