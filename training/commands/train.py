@@ -75,7 +75,7 @@ def list_recipes(*, as_json: bool = False) -> None:
         print(json.dumps([{"name": name, "description": description} for name, description in recipes]))
         return
     for name, description in recipes:
-        Console().print(f"[b]{name}[/b]  {description}", highlight=False)
+        Console().print(f"[b]{name}[/b]  {description}", highlight=False, soft_wrap=True)
 
 
 def show_recipe(recipe: str, changes: Sequence[str] = ()) -> None:

@@ -84,7 +84,7 @@ def _to_go_on_with(folder: RunFolder, recipe: Recipe, data: str) -> Checkpoint:
 
 def _learner_at(recipe: Recipe, position: Position, counts: Tensor, checkpoint: Checkpoint | None) -> Learner:
     """Of the stage that the position is in; between two stages, of the one that has ended."""
-    network = build_network(recipe, len(counts))
+    network = build_network(recipe, len(counts), pretrained=checkpoint is None)
     between = position.stage > 0 and position.epoch == position.step == 0
     learner = build_learner(recipe, position.stage - between, network, counts)
     if checkpoint is not None:

@@ -6,24 +6,31 @@ import torch
 from torch import nn
 
 from training.data.chance import seed_of
-from training.data.classes import Classes
 from training.errors import CheckpointInvalid
 from training.network.network import Network
 from training.recipe import Recipe
 from training.run.checkpoint import Checkpoint
 from training.run.learner import Learner
 
-__all__ = ["build_learner", "build_network", "classes_of", "load_state", "next_learner"]
+__all__ = ["build_learner", "build_network", "load_state", "next_learner"]
 
 
-def build_network(recipe: Recipe, classes: int) -> Network:
+def build_network(recipe: Recipe, classes: int, *, pretrained: bool = True) -> Network:
     """The network before training: pretrained where the recipe says so, the rest as its seed draws it.
+
+    Args:
+        recipe: of the run.
+        classes: how many it tells apart.
+        pretrained: False leaves the backbone's weights random, where all will be filled from a checkpoint.
 
     Raises:
         RecipeInvalid: see `training.network.network.NetworkSpec.build`.
     """
     torch.manual_seed(seed_of(recipe.seed, "network"))
-    return recipe.network.build(classes)
+    backbone = recipe.network.backbone
+    if not pretrained:
+        backbone = backbone.model_copy(update={"weights": None})
+    return recipe.network.model_copy(update={"backbone": backbone}).build(classes)
 
 
 def build_learner(recipe: Recipe, stage: int, network: Network, counts: torch.Tensor) -> Learner:
@@ -70,8 +77,3 @@ def load_state(learner: Learner, checkpoint: Checkpoint, *, average: bool = Fals
         learner.load_state_dict(checkpoint.weights if average else checkpoint.learner)
     except RuntimeError as error:
         raise CheckpointInvalid(f"the checkpoint's tensors do not fit the recipe: {error}") from error
-
-
-def classes_of(checkpoint: Checkpoint) -> Classes:
-    """The classes that its network tells apart."""
-    return Classes(checkpoint.classes)

@@ -40,7 +40,7 @@ def worst_mistakes(queries: Embedded, gallery: Embedded | None) -> list[tuple[in
 
 
 def _others(queries: Embedded, gallery: Embedded | None) -> Embedded:
-    """What queries are compared with: held-out labels have nothing in a gallery that they could rightly be taken for."""
+    """What queries are compared with: held-out labels have nothing in a gallery that they may rightly be taken for."""
     asked = {label for label in queries.labels if label}
     return queries if gallery is None or asked.isdisjoint(gallery.labels) else gallery
 

@@ -25,6 +25,8 @@ def _checkpoint() -> Checkpoint:
         classes=("b", "c"),
         counts=(3, 4),
         data="f" * 64,
+        preprocess={"crop": 64},
+        stage=1,
         position=Position(1, 2, 3, 40),
         learner={"network.weight": weight.detach()},
         average={"network.weight": weight.detach() * 2},
@@ -39,7 +41,18 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
     kept = _checkpoint()
     save_checkpoint(kept, tmp_path / "deep" / "last.pt")
     read = load_checkpoint(tmp_path / "deep" / "last.pt")
-    for name in ("recipe", "classes", "counts", "data", "position", "averaged", "history", "best", "scaler"):
+    for name in (
+        "recipe",
+        "classes",
+        "counts",
+        "data",
+        "preprocess",
+        "position",
+        "averaged",
+        "history",
+        "best",
+        "scaler",
+    ):
         assert getattr(read, name) == getattr(kept, name)
     assert torch.equal(read.learner["network.weight"], kept.learner["network.weight"])
     assert torch.equal(read.weights["network.weight"], kept.learner["network.weight"] * 2)
@@ -99,7 +112,7 @@ from pathlib import Path
 from training.errors import RunFailed
 from training.run.checkpoint import Checkpoint, Position, load_checkpoint, save_checkpoint
 def one(size, step):
-    return Checkpoint({}, ("a",), (1,), "", Position(total=step), {"w": torch.ones(size)})
+    return Checkpoint({}, ("a",), (1,), "", {}, 0, Position(total=step), {"w": torch.ones(size)})
 path = Path(sys.argv[1]) / "last.pt"
 save_checkpoint(one(10, 1), path)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
