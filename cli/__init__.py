@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from cli import asking, bundle, evaluation, gallery, installation, keys, protocols
+from cli import asking, bundle, evaluation, gallery, installation, keys, protocols, training
 from cli.ending import ended
 from cli.options import STYLE
 
@@ -29,10 +29,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     **STYLE,
 )
-for family in (asking, evaluation, installation):
-    app.add_typer(family.app)
-for name, group in {"index": gallery, "protocol": protocols, "keys": keys, "bundle": bundle}.items():
-    app.add_typer(group.app, name=name)
+for verbs in (asking.app, evaluation.app, training.app, installation.app):
+    app.add_typer(verbs)
+for name, verbs in {
+    "index": gallery.app,
+    "protocol": protocols.app,
+    "data": training.data_app,
+    "keys": keys.app,
+    "bundle": bundle.app,
+}.items():
+    app.add_typer(verbs, name=name)
 
 
 def main() -> None:

@@ -1,0 +1,116 @@
+"""`whichone train`, and `whichone data`: from photos to a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import typer
+
+from cli.extras import from_extra
+from cli.options import STYLE, AsJson, examples
+
+__all__ = ["app", "data_app"]
+
+T = TypeVar("T")
+
+app = typer.Typer()
+data_app = typer.Typer(help="The photos to train on.", **STYLE)
+
+SOURCES = (
+    "A CSV or Parquet file with path,label and optionally split,box,weight; a folder, one sub-folder a label; "
+    "or SET:FOLDER for a public set, with the sets of protocol read."
+)
+
+
+@app.command(
+    epilog=examples(
+        "whichone train --list",
+        "whichone train omniglot --data characters.csv --out runs/first",
+        "whichone train omniglot --data my-photos --out runs/short --set stages.0.epochs=3 --set seed=1",
+        "whichone train --data my-photos --out runs/short --resume",
+        "whichone train my-recipe.yaml --show --set network.backbone.name=resnet50",
+        "accelerate launch -m training.commands.train omniglot --data my-photos --out runs/two    "
+        "[dim]# several GPUs[/dim]",
+    )
+)
+def train(
+    recipe: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RECIPE", help="A YAML file, or the name of one that ships; with --resume the run's own."
+        ),
+    ] = None,
+    data: Annotated[str | None, typer.Option("--data", metavar="SOURCE", help=f"The photos. {SOURCES}")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="The run's folder: checkpoints, log, curves, worst mistakes."),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Change a value of the recipe; repeatable."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out, as if it had never stopped.")
+    ] = False,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train; auto is the GPU where there is one.")
+    ] = "auto",
+    shipped: Annotated[bool, typer.Option("--list", help="List the recipes that ship, and do no more.")] = False,
+    show: Annotated[
+        bool, typer.Option("--show", help="Print the whole recipe as YAML, defaults filled in, and do no more.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a network on labelled photos, as a recipe says. Ctrl-C stops it with a checkpoint to go on from."""
+    # What is missing is said before torch is loaded, which takes seconds.
+    if shipped:
+        with from_extra("train"):
+            from training.commands.train import list_recipes
+        list_recipes(as_json=as_json)
+    elif show:
+        name = _needed(recipe, "RECIPE", "which recipe is to be shown?")
+        with from_extra("train"):
+            from training.commands.train import show_recipe
+        show_recipe(name, changes or ())
+    else:
+        source = _needed(data, "--data", "where are the photos?")
+        folder = _needed(out, "--out", "where does the run's folder go?")
+        with from_extra("train"):
+            from training.commands.train import train_recipe
+        train_recipe(recipe, source, folder, changes=changes or (), resume=resume, device=device, as_json=as_json)
+
+
+@data_app.command(
+    "check",
+    epilog=examples(
+        "whichone data check my-photos",
+        "whichone data check photos.csv --plot histogram.png",
+        "whichone data check humpback-whale:whales --json",
+    ),
+)
+def data_check(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help=SOURCES)],
+    plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Also draw how many photos the labels have.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find what spoils a training: unreadable photos, the same photo twice, labels with one photo.
+
+    Exit code 0: fit to train on. 1: something is to be mended first. 2: the list cannot be used.
+    """
+    with from_extra("train"):
+        from training.commands.data import check
+
+    try:
+        fit = check(source, as_json=as_json, plot=plot)
+    except OSError as error:
+        raise typer.BadParameter(f"{plot} cannot be written: {error.strerror}", param_hint="--plot") from error
+    if not fit:
+        raise typer.Exit(1)
+
+
+def _needed(value: T | None, name: str, question: str) -> T:
+    """What only some uses of a verb can do without."""
+    if value is None:
+        raise typer.BadParameter(question, param_hint=name)
+    return value
