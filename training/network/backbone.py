@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Annotated
 
+import torch
 from pydantic import Field
 from timm.models import get_model_input_config
 from torch import Tensor, nn
@@ -25,6 +27,8 @@ class BackboneSpec(Spec):
         drop_rate: dropout inside the model, where it has any.
         drop_path_rate: share of residual branches that are skipped in training, where the model has any.
         checkpointing: compute activations twice to keep fewer of them.
+        size: side of the photos in pixels, for models that are made for one size alone (MLP-Mixer, BEiT, MaxViT); None
+            for all others, which take any.
     """
 
     name: str = Field(min_length=1)
@@ -32,19 +36,21 @@ class BackboneSpec(Spec):
     drop_rate: Annotated[float, Field(ge=0, lt=1)] = 0.0
     drop_path_rate: Annotated[float, Field(ge=0, lt=1)] = 0.0
     checkpointing: bool = False
+    size: Annotated[int, Field(ge=8, le=4096)] | None = None
 
-    def build(self) -> Backbone:
-        """Make the model.
+    def load(self, *, classifier: bool) -> nn.Module:
+        """The timm model, from which `Backbone` is made.
+
+        Args:
+            classifier: whether the model's own classifier is wanted; see `training.weights.load_backbone`.
 
         Raises:
-            RecipeInvalid: timm has no such model, or it gives no map.
+            RecipeInvalid: timm has no such model.
             WeightsUnavailable, WeightsMismatch: see `training.weights`.
         """
-        options = {"drop_rate": self.drop_rate, "drop_path_rate": self.drop_path_rate}
-        model = load_backbone(self.name, self.weights, **{key: rate for key, rate in options.items() if rate})
-        if self.checkpointing:
-            model.set_grad_checkpointing()  # type: ignore[operator]
-        return Backbone(model)
+        options = {"drop_rate": self.drop_rate, "drop_path_rate": self.drop_path_rate, "img_size": self.size}
+        given = {key: value for key, value in options.items() if value}
+        return load_backbone(self.name, self.weights, classifier=classifier, **given)
 
 
 class Backbone(nn.Module):
@@ -54,9 +60,11 @@ class Backbone(nn.Module):
 
     Args:
         model: a timm model; its classifier, and whatever else a map does not need, is taken off.
+        checkpointing: see `BackboneSpec`.
 
     Attributes:
         size: side of the photos that the model is made for, in pixels.
+        size_in_graph: whether its ONNX graph, too, takes photos of any size; else see `fix_size`.
 
     Raises:
         RecipeInvalid: what its `forward_features` gives is no map.
@@ -64,7 +72,7 @@ class Backbone(nn.Module):
 
     model: nn.Module
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, *, checkpointing: bool = False) -> None:
         super().__init__()
         self.model = model
         self.channels: int = model.num_features  # type: ignore[assignment]
@@ -73,6 +81,23 @@ class Backbone(nn.Module):
         features, idle = dry_run(model, self.size)
         self.layout, self.patch = self._layout(features)
         drop_idle(model, idle)
+        if checkpointing:
+            model.set_grad_checkpointing()  # type: ignore[operator]
+        self.size_in_graph = self.layout != "tokens" and not hasattr(model, "set_input_size")
+
+    def fix_size(self, height: int, width: int) -> None:
+        """Settle for photos of one size, where the positions of a model are interpolated anew for each.
+
+        ONNX has no such interpolation. Nothing changes for a model that needs none.
+
+        Args:
+            height, width: in pixels, multiples of the patch.
+        """
+        if self.layout == "tokens" and hasattr(self.model, "set_input_size"):
+            self.model.set_input_size(img_size=(height, width))  # type: ignore[operator]
+            if getattr(self.model, "rope", None) is not None:
+                rope: nn.Module = self.model.rope  # type: ignore[assignment]
+                self.model.rope = _FixedRotations(rope, (height // self.patch, width // self.patch))
 
     def _layout(self, shape: tuple[int, ...]) -> tuple[str, int]:
         """The order of axes, and the side in pixels that a token stands for (0 where there are no tokens)."""
@@ -88,14 +113,33 @@ class Backbone(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        features: Tensor = self.model.forward_features(images)  # type: ignore[operator]
+        features = self._features(images)
         if self.layout == "nhwc":
             return features.permute(0, 3, 1, 2)
         if self.layout == "tokens":
-            rows = images.shape[2] // self.patch
-            return (
-                features[:, self.prefix_tokens :]
-                .transpose(1, 2)
-                .reshape(-1, self.channels, rows, images.shape[3] // self.patch)
-            )
+            rows, columns = images.shape[2] // self.patch, images.shape[3] // self.patch
+            places = features[:, self.prefix_tokens :].transpose(1, 2)
+            return places.reshape(-1, self.channels, rows, columns)
         return features
+
+    def _features(self, images: Tensor) -> Tensor:
+        features: Tensor
+        if self.size_in_graph or not torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+            features = self.model.forward_features(images)  # type: ignore[operator]
+            return features
+        with warnings.catch_warnings():  # a graph of one size has that size among its constants, which a tracer laments
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
+            features = self.model.forward_features(images)  # type: ignore[operator]
+        return features
+
+
+class _FixedRotations(nn.Module):
+    """The rotations by which a model tells places apart, for one grid; the tracer miscounts when it follows how they
+    are made."""
+
+    def __init__(self, rope: nn.Module, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.register_buffer("rotations", rope.get_embed(shape=grid))  # type: ignore[operator]
+
+    def get_embed(self, shape: object = None) -> Tensor:  # noqa: ARG002
+        return self.rotations  # type: ignore[return-value]

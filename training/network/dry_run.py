@@ -29,12 +29,12 @@ def dry_run(model: nn.Module, size: int) -> tuple[tuple[int, ...], frozenset[str
         size: side of the photo in pixels.
     """
     wrapped = _Features(model)
-    named = dict(wrapped.named_parameters())
-    ghosts = {name: p.detach().to("meta").requires_grad_() for name, p in named.items()}
-    buffers = {name: b.to("meta") for name, b in wrapped.named_buffers()}
-    photo = torch.zeros(1, 3, size, size, device="meta")
-    features = functional_call(wrapped, {**ghosts, **buffers}, (photo,))
-    gradients = torch.autograd.grad(features.sum(), list(ghosts.values()), allow_unused=True)
+    with torch.inference_mode(False), torch.enable_grad():  # whatever the caller is at
+        ghosts = {name: torch.empty_like(p, device="meta").requires_grad_() for name, p in wrapped.named_parameters()}
+        buffers = {name: torch.empty_like(b, device="meta") for name, b in wrapped.named_buffers()}
+        photo = torch.zeros(1, 3, size, size, device="meta")
+        features = functional_call(wrapped, {**ghosts, **buffers}, (photo,))
+        gradients = torch.autograd.grad(features.sum(), list(ghosts.values()), allow_unused=True)
     idle = [name for name, gradient in zip(ghosts, gradients, strict=True) if gradient is None]
     return tuple(features.shape), frozenset(name.removeprefix("model.") for name in idle)
 

@@ -8,13 +8,17 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import nn
 
+from training.errors import RecipeInvalid
+from training.export.embedding_model import classifier_projection
 from training.spec import Spec
 
 __all__ = ["BatchNormLinearSpec", "LinearSpec", "MlpSpec", "NoNeckSpec", "SimpleNeckSpec"]
 
 Dim = Annotated[int, Field(ge=1, le=8192)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
-Start = Literal["torch", "orthogonal"]
+Start = Literal["torch", "orthogonal", "classifier"]
+"""A linear layer's first weights: torch's; orthonormal rows, which keep most angles between photos; or the directions
+in which the backbone's own pretrained classifier tells its classes apart best (`classifier_projection`)."""
 
 
 class NoNeckSpec(Spec):
@@ -26,15 +30,14 @@ class NoNeckSpec(Spec):
         """Length of the embedding."""
         return channels
 
-    def build(self, channels: int) -> nn.Module:  # noqa: ARG002
+    def build(self, channels: int, classifier: nn.Module | None = None) -> nn.Module:  # noqa: ARG002
         return nn.Identity()
 
 
 class LinearSpec(Spec):
     """A plain projection, such as the one of the bundle that ships.
 
-    Attributes:
-        start: initial weights: as torch has them, or with orthonormal rows, which keep most angles between photos.
+    With `start: classifier` and average pooling it begins as the embedding of the bundle that ships.
     """
 
     kind: Literal["linear"] = "linear"
@@ -46,8 +49,8 @@ class LinearSpec(Spec):
         """Length of the embedding."""
         return self.dim
 
-    def build(self, channels: int) -> nn.Module:
-        return _linear(channels, self.dim, self.bias, self.start)
+    def build(self, channels: int, classifier: nn.Module | None = None) -> nn.Module:
+        return _linear(channels, self.dim, self.bias, self.start, classifier)
 
 
 class BatchNormLinearSpec(Spec):
@@ -68,11 +71,11 @@ class BatchNormLinearSpec(Spec):
         """Length of the embedding."""
         return self.dim
 
-    def build(self, channels: int) -> nn.Module:
+    def build(self, channels: int, classifier: nn.Module | None = None) -> nn.Module:
         def layers() -> Iterator[nn.Module]:
             if self.dropout:
                 yield nn.Dropout(self.dropout)
-            yield _linear(channels, self.dim, self.bias, self.start)
+            yield _linear(channels, self.dim, self.bias, self.start, classifier)
             yield nn.BatchNorm1d(self.dim)
             if self.activation == "prelu":
                 yield nn.PReLU()
@@ -96,7 +99,7 @@ class MlpSpec(Spec):
         """Length of the embedding."""
         return self.dim
 
-    def build(self, channels: int) -> nn.Module:
+    def build(self, channels: int, classifier: nn.Module | None = None) -> nn.Module:  # noqa: ARG002
         return nn.Sequential(
             nn.BatchNorm1d(channels),
             nn.Dropout(self.dropout_before),
@@ -107,10 +110,21 @@ class MlpSpec(Spec):
         )
 
 
-def _linear(channels: int, dim: int, bias: bool, start: Start) -> nn.Linear:
+def _linear(channels: int, dim: int, bias: bool, start: Start, classifier: nn.Module | None) -> nn.Linear:
     layer = nn.Linear(channels, dim, bias=bias)
     if start == "orthogonal":
         nn.init.orthogonal_(layer.weight)
+    if start == "classifier":
+        if not isinstance(classifier, nn.Linear) or classifier.in_features != channels:
+            raise RecipeInvalid(
+                "A neck that starts from the backbone's classifier needs a linear one of pretrained weights, as wide "
+                f"as what is pooled ({channels}); start it as `orthogonal`, or pool by the average."
+            )
+        if dim >= min(classifier.weight.shape):
+            raise RecipeInvalid(
+                f"A classifier of {tuple(classifier.weight.shape)} gives fewer than {dim} directions to start from."
+            )
+        layer.weight.data = classifier_projection(classifier, dim)
     return layer
 
 

@@ -51,18 +51,21 @@ class Network(nn.Module):
 
     def __init__(self, spec: NetworkSpec, classes: int) -> None:
         super().__init__()
-        self.backbone: Backbone = spec.backbone.build()
+        from_classifier = getattr(spec.neck, "start", None) == "classifier" and spec.backbone.weights is not None
+        model = spec.backbone.load(classifier=from_classifier)
+        classifier = model.get_classifier() if from_classifier else None  # type: ignore[operator]
+        self.backbone = Backbone(model, checkpointing=spec.backbone.checkpointing)
         self.channels, self.classes = self.backbone.channels, classes
-        striped = spec.neck if isinstance(spec.neck, StripesSpec) else None
         pooled = spec.pooling.channels(self.channels)
-        self.pooling = None if striped else spec.pooling.build(self.channels)
-        self.neck: nn.Module = (
-            striped.build(self.channels, spec.pooling) if striped else spec.neck.build(pooled)  # type: ignore[call-arg]
-        )
         self.dim = spec.neck.width(pooled)
-        self.classifier: LinearClassifier | StripesClassifier | None = spec.classifier.build(
-            self.dim, striped.stripes if striped else None, classes
-        )
+        self.pooling: nn.Module | None = None
+        self.neck: nn.Module
+        stripes = None
+        if isinstance(spec.neck, StripesSpec):
+            self.neck, stripes = spec.neck.build(self.channels, spec.pooling), spec.neck.stripes
+        else:
+            self.pooling, self.neck = spec.pooling.build(self.channels), spec.neck.build(pooled, classifier)
+        self.classifier: LinearClassifier | StripesClassifier | None = spec.classifier.build(self.dim, stripes, classes)
 
     def forward(self, images: Tensor) -> Outputs:
         features = self.backbone(images)
@@ -91,14 +94,20 @@ class Network(nn.Module):
         pooled = self.pooling(features)  # type: ignore[misc]
         return pooled, self.neck(pooled), None
 
-    def embedder(self, *, with_scores: bool = False, scorer: nn.Module | None = None) -> PhotoEmbedder:
+    def embedder(
+        self, *, with_scores: bool = False, scorer: nn.Module | None = None, size: tuple[int, int] | None = None
+    ) -> PhotoEmbedder:
         """What a bundle holds: a copy without anything that only training needs. See `PhotoEmbedder`.
 
         Args:
+            size: height and width of its photos, where `backbone.size_in_graph` is false and it becomes a graph.
             with_scores: whether it gives a score a class, too.
             scorer: embedding (n, d) -> (n, classes), such as a margin loss's `scorer()`; None: the classifier.
 
         Raises:
             RecipeInvalid: scores are asked for, and neither a scorer nor a classifier gives any.
         """
-        return PhotoEmbedder(self, (scorer or self.classifier) if with_scores else None, with_scores=with_scores)
+        made = PhotoEmbedder(self, (scorer or self.classifier) if with_scores else None, with_scores=with_scores)
+        if size is not None:
+            made.network.backbone.fix_size(*size)
+        return made
