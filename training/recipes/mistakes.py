@@ -20,9 +20,12 @@ def sentence(error: ValidationError, model: type[BaseModel]) -> str:
         error: of reading data into the model.
         model: the outermost one.
     """
-    first = error.errors(include_url=False)[0]
+    # A list whose items are wrong is also said to be too short, as none of them counts.
+    places = [one["loc"] for one in error.errors()]
+    found = [one for one in error.errors(include_url=False) if not _is_above(one["loc"], places)]
+    first = found[0]
     where = ".".join(str(part) for part in _without_tags(first["loc"], model))
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     if first["type"] == "extra_forbidden":
         key, fields = str(first["loc"][-1]), _fields_at(first["loc"][:-1], model)
         near = difflib.get_close_matches(key, fields, n=3) or fields
@@ -36,6 +39,10 @@ def sentence(error: ValidationError, model: type[BaseModel]) -> str:
         else f", not {first['input']!r}"
     )
     return f"{where}: {message[:1].lower()}{message[1:]}{came}{more}" if where else f"{message}{more}"
+
+
+def _is_above(loc: Loc, others: Sequence[Loc]) -> bool:
+    return any(len(other) > len(loc) and other[: len(loc)] == loc for other in others)
 
 
 def _fields_at(loc: Loc, model: type[BaseModel]) -> list[str]:
