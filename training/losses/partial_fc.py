@@ -53,8 +53,8 @@ class PartialArcFace(ArcFace):
       gradients, about 4 * 4 n r C. A million at 512, n = 128: 10.2 GB whole, 1.0 GB at a tenth.
 
     So a million labels take 7.1 GB at a tenth and 16.3 GB whole, beside the network (measured at 200,000 labels: 1.3
-    and 3.2 GB, and a step in an eighth of the time). Ten million at 512 take 61 GB for
-    the first line alone: take a smaller d.
+    and 3.2 GB, and a step in an eighth of the time). Ten million at 512 take 61 GB for the first line alone: take a
+    smaller d.
 
     The choice depends on the seed and on how many steps were made, which is saved: a resumed run chooses the same.
 
