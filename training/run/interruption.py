@@ -15,6 +15,7 @@ from training.run.gathering import processes
 __all__ = ["Interruption"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+TOGETHER = 10
 
 
 class Interruption:
@@ -37,11 +38,20 @@ class Interruption:
     ) -> None:
         self._restore()
 
-    def asked(self, device: torch.device) -> bool:
-        """Whether this process, or any that trains with it, was told to stop; they must stop at the same step."""
+    def asked(self, device: torch.device, step: int) -> bool:
+        """Whether this process, or any that trains with it, was told to stop; they must stop at the same step.
+
+        Several processes ask each other at every `TOGETHER` steps alone: an answer waits for all that GPUs have to do.
+
+        Args:
+            device: on which processes talk.
+            step: of the run.
+        """
         own = self.received is not None
         if processes() == 1:
             return own
+        if step % TOGETHER:
+            return False
         flag = torch.tensor([float(own)], device=device)
         distributed.all_reduce(flag)
         return bool(flag.item())

@@ -124,7 +124,7 @@ def _train_stage(run: Run, number: int, interruption: Interruption) -> None:
             current.average = None
             run.position = Position(number + 1, 0, 0, run.position.total)
         end_epoch(run, current, epoch, judged=last or (epoch + 1) % stage.evaluate_every == 0, last=last)
-        if interruption.asked(run.accelerator.device):
+        if interruption.asked(run.accelerator.device, step=0):
             _stop(run, interruption)
 
 
@@ -139,7 +139,7 @@ def _train_epoch(run: Run, current: StageRun, epoch: int, interruption: Interrup
         run.reporter.step(current.step_of(epoch, loaded.number) + 1, current.stage.batch, current.rate())
         if total % LOG_STEPS == 0:
             tell_losses(run, current)
-        if interruption.asked(run.accelerator.device):
+        if interruption.asked(run.accelerator.device, total):
             tell_losses(run, current)
             save_last(run, current)
             _stop(run, interruption)

@@ -30,7 +30,18 @@ __all__ = ["Run", "checkpoint_of", "end_epoch", "save_last", "tell_losses"]
 
 @dataclass
 class Run:
-    """What changes while a run goes on, and what it is made of."""
+    """What changes while a run goes on, and what it is made of.
+
+    Attributes:
+        recipe, split, classes, data, folder, accelerator, judge, reporter: as they are from the start; `data` is the
+            photos' fingerprint.
+        position: of the next step.
+        learner: of the stage that is trained.
+        taken_up: the checkpoint that the first stage goes on from; None once it has.
+        history, best: metrics so far, and the best value of the one that selects.
+        board: TensorBoard, in the first process alone.
+        watch: losses that have not been told yet.
+    """
 
     recipe: Recipe
     split: Split

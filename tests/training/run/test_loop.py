@@ -288,3 +288,16 @@ def _untrained(recipe: Recipe) -> torch.nn.Module:
     from training.run.building import build_network  # noqa: PLC0415
 
     return build_network(recipe, 6)
+
+
+def test_half_precision_learns_in_float32_weights(photos: Path, tmp_path: Path) -> None:
+    losses = {}
+    for precision in ("bf16", "fp32"):
+        changes = [f"machine.precision={precision}", "stages.0.max_steps=1", "stages.1.max_steps=1"]
+        train(with_overrides(small_recipe(), changes), photos, tmp_path / precision, device="cpu")
+        state = load_checkpoint(RunFolder(tmp_path / precision).last).learner
+        assert {one.dtype for one in state.values()} <= {torch.float32, torch.int64, torch.bool}
+        lines = RunFolder(tmp_path / precision).lines()
+        losses[precision] = next(line["losses"]["loss"] for line in lines if line["kind"] == "steps")
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.02)
+    assert losses["bf16"] != losses["fp32"]
