@@ -67,5 +67,7 @@ def fit_temperature(scores: Floats, truth: NDArray[np.integer]) -> float:
         return np.array([-factor * (expected - own).mean()])
 
     bounds = [(math.log(BOUNDS[0]), math.log(BOUNDS[1]))]
-    found = minimize(value, np.zeros(1), jac=slope, method="L-BFGS-B", bounds=bounds)
+    found = minimize(
+        value, np.zeros(1), jac=slope, method="L-BFGS-B", bounds=bounds, options={"gtol": 1e-9, "ftol": 0.0}
+    )
     return math.exp(float(found.x[0]))
