@@ -79,12 +79,16 @@ def list_recipes(*, as_json: bool = False) -> None:
 
 
 def show_recipe(recipe: str, changes: Sequence[str] = ()) -> None:
-    """The whole recipe as YAML, defaults filled in, on stdout.
+    """The whole recipe as YAML, defaults filled in, on stdout; an ensemble as it is written.
 
     Raises:
         RecipeInvalid: there is none, or it cannot be used.
     """
-    print(load_recipe(recipe, changes).yaml(), end="")
+    if is_ensemble(recipe):
+        load_ensemble(recipe)
+        print(recipe_path(recipe).read_text(encoding="utf-8"), end="")
+    else:
+        print(load_recipe(recipe, changes).yaml(), end="")
 
 
 def _recipe(recipe: str | None, out: Path, changes: Sequence[str], *, resume: bool) -> Recipe:
