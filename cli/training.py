@@ -1,4 +1,4 @@
-"""`whichone train`, and `whichone data`: from photos to a network."""
+"""`whichone data`, `whichone train`, `whichone export`: from photos to a bundle."""
 
 from __future__ import annotations
 
@@ -81,6 +81,63 @@ def train(
         train_recipe(recipe, source, folder, changes=changes or (), resume=resume, device=device, as_json=as_json)
 
 
+@app.command(
+    epilog=examples(
+        "whichone export runs/first/checkpoints/best.pt my-bundle --name characters",
+        "whichone export runs/first/checkpoints/best.pt my-bundle --name shop --photos photos.csv --half",
+        "WHICHONE_BUNDLE=my-bundle whichone serve",
+    )
+)
+def export(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Of a run: checkpoints/best.pt.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The bundle's folder; new, or empty.")],
+    name: Annotated[str, typer.Option(help="Of the bundle.")],
+    version: Annotated[str, typer.Option(help="Of the bundle; another one for every change.")] = "1",
+    license_: Annotated[
+        str, typer.Option("--license", metavar="SPDX", help="Of the weights, as an SPDX expression.")
+    ] = "LicenseRef-unstated",
+    views: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--view", metavar="VIEW", help="A view of a photo to embed; repeatable, averaged. Else the recipe's."
+        ),
+    ] = None,
+    scores: Annotated[
+        bool | None, typer.Option("--scores/--no-scores", help="Class scores, too; else as the recipe says.")
+    ] = None,
+    photos: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="Compare the graph with the network on these. Else on photos of packages."),
+    ] = None,
+    distractors: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help="Photos of things that nobody enrols, to learn from.")
+    ] = None,
+    half: Annotated[bool, typer.Option("--half", help="Store weights as float16: half the size.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="An int8 model, too; its embeddings are others.")] = False,
+    fixed_size: Annotated[
+        bool, typer.Option("--fixed-size", help="A graph for photos of one size; some networks have no other.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a bundle of a trained network: the model that the server loads, checked against the network on photos."""
+    with from_extra("train"):
+        from training.commands import export as making
+
+    wanted = making.Wanted(
+        name=name,
+        version=version,
+        license=license_,
+        views=tuple(views) if views else None,
+        scores=scores,
+        photos=photos,
+        distractors=distractors,
+        half=half,
+        int8=int8,
+        any_size=not fixed_size,
+    )
+    making.export(checkpoint, out, wanted, as_json=as_json)
+
+
 @data_app.command(
     "check",
     epilog=examples(
@@ -104,6 +161,8 @@ def data_check(
     try:
         fit = check(source, as_json=as_json, plot=plot)
     except OSError as error:
+        if plot is None:
+            raise
         raise typer.BadParameter(f"{plot} cannot be written: {error.strerror}", param_hint="--plot") from error
     if not fit:
         raise typer.Exit(1)

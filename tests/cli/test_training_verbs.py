@@ -1,4 +1,4 @@
-"""train and data check: what their options reach, and what is said where the training extra is not installed."""
+"""data check, train, export: what their options reach, and what is said where the training extra is not installed."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ def run_without(environment):
     [
         (["train"], ["RECIPE", "--data", "--out", "--set", "--resume", "--device", "--list", "--show", "--json"]),
         (["data", "check"], ["SOURCE", "--plot", "--json"]),
+        (["export"], ["CHECKPOINT", "OUT", "--name", "--view", "--photos", "--half", "--int8", "--json"]),
     ],
 )
 def test_help_says_how_without_torch(run_without, verb, options):
@@ -90,6 +91,8 @@ def test_a_lost_module_of_our_own_is_a_fault_and_no_extra(run_without):
         (["train", "--show"], b"recipe"),
         (["train", "omniglot", "--show", "--set", "stages.0.epoch=3"], b"epochs"),
         (["train", "omniglot", "--data", "x", "--out", "y", "--device", "tpu"], b"'tpu' is not one of"),
+        (["export", "nothing.pt", "bundle"], b"--name"),
+        (["export", "nothing.pt", "bundle", "--name", "mine"], b"nothing.pt"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -125,7 +128,7 @@ def test_data_check(whichone, photos, tmp_path):
     assert b"--plot" in nowhere.stderr
 
 
-def test_train_and_go_on(whichone, photos, tmp_path):
+def test_train_go_on_and_export(whichone, photos, tmp_path):
     out = tmp_path / "run"
     small = {
         "stages.0.epochs": 2,
@@ -145,3 +148,10 @@ def test_train_and_go_on(whichone, photos, tmp_path):
     resumed = whichone("train", *chosen, "--resume", **threads)
     assert resumed.returncode == 0, resumed.stderr
     assert json.loads(resumed.stdout)["steps"] == document["steps"]
+    bundle = tmp_path / "bundle"
+    exported = whichone("export", document["best"], bundle, "--name", "mine", "--half", "--json", **threads)
+    assert exported.returncode == 0, exported.stderr
+    assert json.loads(exported.stdout)["bundle"] == "mine@1"
+    assert whichone("bundle", "verify", bundle).returncode == 0
+    again = whichone("export", document["best"], bundle, "--name", "mine", **threads)
+    assert (again.returncode, again.stderr.count(b"\n")) == (2, 1), "a bundle is never written over"
