@@ -10,7 +10,7 @@ from pathlib import Path
 
 from training.errors import TrainingError
 
-__all__ = ["OutputRefused", "whole_folder"]
+__all__ = ["OutputRefused", "refuse_taken", "whole_folder"]
 
 
 class OutputRefused(TrainingError):
@@ -26,8 +26,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     Raises:
         OutputRefused: `path` is there and is no empty folder, or cannot be written.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise OutputRefused(f"{path} is not empty; choose another folder", folder=str(path))
+    refuse_taken(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -41,3 +40,9 @@ def whole_folder(path: Path) -> Iterator[Path]:
         raise OutputRefused(f"{path} cannot be written: {error.strerror or error}", folder=str(path)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def refuse_taken(path: Path) -> None:
+    """Raises: OutputRefused: `path` is there and is no empty folder."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise OutputRefused(f"{path} is not empty; choose another folder", folder=str(path))
