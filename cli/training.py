@@ -1,4 +1,4 @@
-"""`whichone data`, `whichone train`, `whichone export`: from photos to a bundle."""
+"""`whichone data`, `train`, `export` and `adapt`: from photos to a bundle."""
 
 from __future__ import annotations
 
@@ -136,6 +136,41 @@ def export(
         any_size=not fixed_size,
     )
     making.export(checkpoint, out, wanted, as_json=as_json)
+
+
+@app.command(
+    epilog=examples(
+        "whichone adapt photos.csv my-bundle",
+        "whichone adapt my-photos my-bundle --method whitening --name shop",
+        "WHICHONE_BUNDLE=my-bundle whichone serve",
+    )
+)
+def adapt(
+    data: Annotated[str, typer.Argument(metavar="SOURCE", help=f"Labelled photos. {SOURCES}")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The new bundle's folder; new, or empty.")],
+    bundle: Annotated[
+        str, typer.Option(metavar="FOLDER", help="The bundle to adapt; default is the one that ships.")
+    ] = "default",
+    method: Annotated[
+        Literal["auto", "whitening", "head"],
+        typer.Option(help="A closed form, a learned head, or whatever proves best."),
+    ] = "auto",
+    name: Annotated[str | None, typer.Option(help="Of the new bundle; else made of the old one's.")] = None,
+    version: Annotated[str, typer.Option(help="Of the new bundle.")] = "1",
+    cache: Annotated[
+        Path | None, typer.Option(metavar="NPZ", help="Keep what is computed of photos, for another try.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fit a bundle to a few hundred photos of one's own, without a GPU and without training the network.
+
+    Tried on labels it has seen and on labels it has not; where nothing is better than the bundle as it is, nothing is
+    written, and it says so.
+    """
+    with from_extra("train"):
+        from training.commands.adapt import adapt as run
+
+    run(data, bundle, out, method=method, name=name, version=version, cache=cache, as_json=as_json)
 
 
 @data_app.command(

@@ -45,6 +45,7 @@ def run_without(environment):
     [
         (["train"], ["RECIPE", "--data", "--out", "--set", "--resume", "--device", "--list", "--show", "--json"]),
         (["data", "check"], ["SOURCE", "--plot", "--json"]),
+        (["adapt"], ["SOURCE", "OUT", "--bundle", "--method", "--name", "--cache", "--json"]),
         (["export"], ["CHECKPOINT", "OUT", "--name", "--view", "--photos", "--half", "--int8", "--json"]),
     ],
 )
@@ -91,6 +92,8 @@ def test_a_lost_module_of_our_own_is_a_fault_and_no_extra(run_without):
         (["train", "--show"], b"recipe"),
         (["train", "omniglot", "--show", "--set", "stages.0.epoch=3"], b"epochs"),
         (["train", "omniglot", "--data", "x", "--out", "y", "--device", "tpu"], b"'tpu' is not one of"),
+        (["adapt", "nowhere.csv", "bundle"], b"no such file"),
+        (["adapt", "nowhere.csv", "bundle", "--method", "magic"], b"'magic' is not one of"),
         (["export", "nothing.pt", "bundle"], b"--name"),
         (["export", "nothing.pt", "bundle", "--name", "mine"], b"nothing.pt"),
     ],
