@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,17 +94,19 @@ class Judge:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Vectors (n, d), the best classes (n, k), their probabilities (n, k); k is 0 without a classifier."""
         loader = PhotoLoader(
-            PhotoSet(photos, self.classes, canvas, spec=self.recipe.data.photos),
+            # Each is looked at once: nothing to keep.
+            PhotoSet(photos, self.classes, canvas, spec=self.recipe.data.photos.model_copy(update={"cache_mb": 0})),
             InOrder(len(photos), BATCH),
             workers=worker_count(self.recipe.machine, on_gpu=self.accelerator.device.type == "cuda"),
         )
         rows: list[tuple[Tensor, Tensor, Tensor]] = []
-        for loaded in loader.epoch(0):
-            images = loaded.batch.images.to(self.accelerator.device, non_blocking=True)
-            with self.accelerator.autocast():
-                outputs = learner.network(images)
-            unit = functional.normalize(outputs.embedding.float(), dim=1)
-            rows.append((unit.cpu(), *_best_classes(learner, outputs.logits, outputs.embedding.float())))
+        with closing(loader):
+            for loaded in loader.epoch(0):
+                images = loaded.batch.images.to(self.accelerator.device, non_blocking=True)
+                with self.accelerator.autocast():
+                    outputs = learner.network(images)
+                unit = functional.normalize(outputs.embedding.float(), dim=1)
+                rows.append((unit.cpu(), *_best_classes(learner, outputs.logits, outputs.embedding.float())))
         if not rows:
             return np.zeros((0, learner.network.dim), np.float32), np.zeros((0, 0), np.int64), np.zeros((0, 0))
         return tuple(torch.cat(column).numpy() for column in zip(*rows, strict=True))  # type: ignore[return-value]

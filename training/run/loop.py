@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -96,21 +97,25 @@ def train(
 
 
 def _train_stage(run: Run, number: int, interruption: Interruption) -> None:
-    stage = run.recipe.stages[number]
     fresh = run.position.epoch == run.position.step == 0
     if fresh and number:
         run.learner = next_learner(run.recipe, number, run.learner, run.counts)
     run.learner.to(run.accelerator.device)
-    loader = stage_loader(run.recipe, number, run.split, run.classes, run.accelerator)
-    current = StageRun(
-        run.recipe,
-        number,
-        run.learner,
-        loader=loader,
-        accelerator=run.accelerator,
-        checkpoint=None if fresh else run.taken_up,
-    )
-    run.taken_up = None
+    with closing(stage_loader(run.recipe, number, run.split, run.classes, run.accelerator)) as loader:
+        current = StageRun(
+            run.recipe,
+            number,
+            run.learner,
+            loader=loader,
+            accelerator=run.accelerator,
+            checkpoint=None if fresh else run.taken_up,
+        )
+        run.taken_up = None
+        _train_epochs(run, current, interruption)
+
+
+def _train_epochs(run: Run, current: StageRun, interruption: Interruption) -> None:
+    stage, number = current.stage, current.number
     done = current.step_of(run.position.epoch, run.position.step)
     run.reporter.stage(f"stage {stage.name}", current.extent.steps, done)
     for epoch in range(run.position.epoch, stage.epochs):
