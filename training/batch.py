@@ -29,8 +29,8 @@ class Batch:
     Attributes:
         images: (n, 3, h, w), preprocessed.
         labels: (n,) int64, numbers of classes.
-        mixed: (n, classes) shares of each class after CutMix; None where each photo has one label. A metric loss refuses
-            a mixed batch.
+        mixed: (n, classes) shares of each class after CutMix; None where each photo has one label. A metric loss
+            refuses a mixed batch.
         weights: (n,) of the photos; None where all weigh the same.
         destroyed: for DCL.
         group: for LIO: photos stand in groups of this many, one label a group, group after group.

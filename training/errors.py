@@ -4,7 +4,7 @@ InputError
 └── TrainingError               training_error
     ├── RecipeInvalid           invalid_recipe      a recipe, or a change to one, that cannot be used
     ├── PhotosUnusable          unusable_photos     a list of photos that cannot be trained on
-    ├── RunFailed               run_failed          a run that cannot go on: its loss is not a number, a photo cannot be read
+    ├── RunFailed               run_failed          a run that cannot go on: its loss is no number, say
     └── CheckpointInvalid       invalid_checkpoint  a checkpoint of another recipe, or none at all
 """
 
