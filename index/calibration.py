@@ -183,7 +183,8 @@ def fit(
         use_margin: False in a gallery where the best label has no rival; then neither margin nor share say anything.
         strangers: further unknown queries, for the threshold alone.
         apart: they are the harder strangers: the threshold of `samples` is raised to the tail of theirs, if that lies
-            higher. Else they are pooled with the unknown queries of `samples`.
+            higher. Else they are pooled with the unknown queries of `samples`, and the threshold of all is raised to
+            the tail of those of `samples` alone, if that lies higher.
 
     Raises:
         NotCalibratable: no known or no unknown query.
@@ -231,12 +232,15 @@ def _limit(
     pool = [samples] if strangers is None or apart else [samples, strangers]
     logits, things = _unknown_logits(pool, *model), _unknown_things(pool)
     limit, kind = threshold_logit(logits, far_budget, things)
-    if strangers is not None and apart:
-        strange = _unknown_logits([strangers], *model)
-        # Without the tolerance for few things: `limit` has that already, and these are the harder strangers.
-        tail = _exponential_tail(np.sort(strange), far_budget)
-        if tail > limit:
-            return tail, "extrapolated", strange, _unknown_things([strangers])
+    if strangers is None:
+        return limit, kind, logits, things
+    # Those that may be the harder ones by themselves, without the tolerance for few things, which `limit` has already.
+    # Labelled strangers are harder than the gallery's own where the bundle was trained on the gallery's photos.
+    harder = [strangers if apart else samples]
+    strange = _unknown_logits(harder, *model)
+    tail = _exponential_tail(np.sort(strange), far_budget)
+    if tail > limit:
+        return tail, "extrapolated", strange, _unknown_things(harder)
     return limit, kind, logits, things
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -235,3 +236,16 @@ def test_extrapolated_threshold_lies_above_all_and_rises_as_the_budget_falls() -
     assert thresholds == sorted(thresholds)
     assert thresholds[1] > np.quantile(logits, 0.95)
     assert threshold_logit(np.array([0.0]), 0.01, things=1)[0] > 0
+
+
+def test_easier_strangers_of_the_gallery_do_not_lower_the_threshold() -> None:
+    """As they are where the bundle was trained on the gallery's photos."""
+    samples, easy = drawn(400, seed=1), drawn(400, seed=2, unknown=1.0)
+    evidence = replace(easy.evidence, score=easy.evidence.score - 0.3)
+    strangers = replace(easy, evidence=evidence, things=easy.things + 10_000)
+    alone = fit(samples, far_budget=0.05, source="labelled")
+    pooled = fit(samples, far_budget=0.05, source="labelled", strangers=strangers)
+    unknown = samples.evidence.where(~samples.known)
+    accepted = [float((each.confidences(unknown) >= each.threshold).mean()) for each in (alone, pooled)]
+    assert accepted[1] == pytest.approx(0.05, abs=0.03)
+    assert pooled.threshold == pytest.approx(alone.threshold, abs=0.1)
