@@ -40,7 +40,7 @@ class Manifest(BaseModel):
         models: precision -> ONNX file. Its input ``image`` is (n, 3, h, w) float32, preprocessed; its output
             ``embedding`` (n, dim) float32 of unit length.
         precision: device -> the precision it runs unless told otherwise.
-        temperature: scale of the optional class scores.
+        temperature: what the optional class scores are divided by before a softmax.
         files: every file of the bundle but the manifest -> its sha256.
         recipe, metrics: how it was made and what was measured; for people and reports.
     """
