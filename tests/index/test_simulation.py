@@ -202,7 +202,7 @@ def test_background_photos_are_strangers_and_for_a_moment_known(world: World) ->
 
 def test_labelled_queries_know_what_the_gallery_has(world: World, recognizer: Recognizer) -> None:
     queries = LabelledQueries(np.concatenate([world.photos(3), world.photos(30)]), ["thing-3", "thing-30"])
-    known, unknown = simulation(recognizer).labelled(queries, recognizer.space)
+    known, unknown = simulation(recognizer).labelled(queries, lambda _: recognizer.space)
     assert (known.known, known.right, known.thing) == (True, True, "thing-3")
     assert (unknown.known, unknown.right, unknown.thing) == (False, False, "thing-30")
 
@@ -225,8 +225,8 @@ def test_local_features_are_looked_at_when_asked(world: World) -> None:
     assert not {3, 4, 5} & set(unknown.ranked.matches)
     assert known.ranked.labels[0].score > plain_known.ranked.labels[0].score
     queries = LabelledQueries(world.photos(1), ["thing-1"], [surface(1)])
-    (verified,) = simulation(recognizer).labelled(queries, recognizer.space, verify=True)
-    (unverified,) = simulation(recognizer).labelled(queries, recognizer.space)
+    (verified,) = simulation(recognizer).labelled(queries, lambda _: recognizer.space, verify=True)
+    (unverified,) = simulation(recognizer).labelled(queries, lambda _: recognizer.space)
     assert verified.ranked.labels[0].score > unverified.ranked.labels[0].score
 
 
