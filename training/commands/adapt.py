@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from embedding.bundle import SHIPPED, Bundle
 from training.adapt.adapting import VIEWS, Adapted, adapt_bundle
 from training.adapt.choosing import ERRORS, MAY_FALL, Method, Outcome
 from training.adapt.trial import Figures
+from training.commands.progress import progress_bar
 
 __all__ = ["adapt"]
 
@@ -51,7 +49,7 @@ def adapt(
         WhichoneError: see `training.adapt.adapting.adapt_bundle`.
     """
     old = Bundle.open(SHIPPED if bundle == "default" else Path(bundle))
-    with _progress() as progress:
+    with progress_bar() as progress:
         adapted = adapt_bundle(
             data, old, out, method=method, name=name, version=version, views=views, cache=cache, progress=progress
         )
@@ -60,19 +58,6 @@ def adapt(
     else:
         _print(adapted, old, out)
     return adapted
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(file=sys.stderr, highlight=False)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-
-        def report(what: str, done: int, total: int) -> None:
-            bar.update(task, description=what, completed=done, total=total)
-
-        yield report
 
 
 def _facts(adapted: Adapted, old: Bundle) -> dict[str, Any]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from training.commands.progress import progress_bar
 from training.data.check import Group, Problem, Report, check_data
 from training.data.histogram import histogram_png, sizes_of
 from training.data.listing import read_listing
@@ -43,7 +42,7 @@ def check(source: str, *, as_json: bool = False, plot: Path | None = None) -> bo
         OSError: the plot cannot be written.
     """
     photos = read_listing(source)
-    with _progress() as progress:
+    with progress_bar() as progress:
         report = check_data(photos, progress)
     if plot:
         plot.parent.mkdir(parents=True, exist_ok=True)
@@ -55,19 +54,6 @@ def check(source: str, *, as_json: bool = False, plot: Path | None = None) -> bo
             report, Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else WIDTH_OF_A_PIPE)
         )
     return not report.spoils
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(file=sys.stderr, highlight=False)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-
-        def report(what: str, done: int, total: int) -> None:
-            bar.update(task, description=what, completed=done, total=total)
-
-        yield report
 
 
 def _totals(report: Report) -> dict[str, int]:
