@@ -13,6 +13,7 @@ import csv
 import json
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +22,7 @@ import torch
 import typer
 
 from embedding.images import decode
-from embedding.preprocess import preprocess
+from embedding.preprocess import PreprocessSpec, preprocess
 from index.evaluation.retrieval import recall_at
 from training.recipe import Recipe, load_recipe, parse_recipe
 from training.run.loop import train
@@ -106,10 +107,14 @@ def _run(recipe: Recipe, photos: Path, out: Path, data: Path) -> tuple[float, fl
 def unseen_recall(checkpoint: Path, data: Path) -> float:
     """R@1 of a checkpoint among all drawings of the unknown characters."""
     trained = load_trained(checkpoint)
-    embedder = trained.embedder()
+    return recall_of(trained.embedder(), trained.preprocess, data)
+
+
+def recall_of(embedder: Callable[[torch.Tensor], torch.Tensor], spec: PreprocessSpec, data: Path) -> float:
+    """R@1 among all drawings of the unknown characters, by unit embeddings (n, d) of preprocessed ones."""
     unknown = {row["label"] for row in _rows(data / "openset_classes.csv") if row["group"] == "unknown"}
     rows = [row for row in _rows(data / "omniglot.csv") if row["label"] in unknown]
-    drawings = [preprocess(decode((data / row["path"]).read_bytes()), trained.preprocess) for row in rows]
+    drawings = [preprocess(decode((data / row["path"]).read_bytes()), spec) for row in rows]
     with torch.inference_mode():
         vectors = torch.cat(
             [embedder(torch.from_numpy(np.stack(drawings[at : at + 64]))) for at in range(0, len(rows), 64)]

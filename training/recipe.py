@@ -5,7 +5,7 @@ Recipes are YAML (`training.recipes.documents`) read into these frozen models; a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -15,11 +15,13 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from embedding.manifest import View
 from embedding.preprocess import PreprocessSpec
 from training.data.augment import AugmentSpec
+from training.data.listing import TrainingPhoto
 from training.data.mixing import MixSpec, mixes_labels
+from training.data.posed import with_poses
 from training.data.reading import PhotosSpec
 from training.data.samplers import SamplerSpec
 from training.data.samplers.shuffled import ShuffledSampler
-from training.data.splits import ByPhotoSplit, SplitSpec
+from training.data.splits import ByPhotoSplit, Split, SplitSpec
 from training.dcl.dcl import DclSpec
 from training.errors import RecipeInvalid
 from training.lio.lio import LioSpec
@@ -41,6 +43,7 @@ COMPARES_PHOTOS = frozenset({"triplet"})
 """Losses that need several photos of a label in a batch."""
 
 CompanionSpec: TypeAlias = Annotated[DclSpec | LioSpec, Field(discriminator="kind")]
+NewPose: TypeAlias = Literal["turned_90", "turned_180", "turned_270", "mirrored"]
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,49}$")]
 
 
@@ -51,13 +54,24 @@ class DataSpec(Spec):
         preprocess: how the network is served, and judged; training's own sizes follow from `augment`.
         augment: steps of chance, in order; a stage may have its own.
         split: which photos judge.
+        new_labels: poses in which training photos are shown as well, as labels of their own; for things that have one
+            way up.
         photos: how they are read.
     """
 
     preprocess: PreprocessSpec
     augment: AugmentSpec = ()
     split: SplitSpec = ByPhotoSplit()
+    new_labels: tuple[NewPose, ...] = ()
     photos: PhotosSpec = PhotosSpec()
+
+    def parted(self, photos: Sequence[TrainingPhoto]) -> Split:
+        """Photos by what they are for, those to train on in all their poses.
+
+        Raises:
+            PhotosUnusable: the split cannot be made of these photos.
+        """
+        return with_poses(self.split.split(photos), self.new_labels)
 
 
 class Stage(Spec):

@@ -16,10 +16,13 @@ from index.evaluation.protocols.photo_lists import PlacedPhoto, read_photos
 from training.data.tables import rows_of
 from training.errors import PhotosUnusable
 
-__all__ = ["Part", "TrainingPhoto", "read_listing"]
+__all__ = ["Part", "Pose", "TrainingPhoto", "read_listing"]
 
 Part: TypeAlias = Literal["train", "val", "test", ""]
 """What a list itself says a photo is for; nothing where it does not say."""
+
+Pose: TypeAlias = Literal["as_it_is", "turned_90", "turned_180", "turned_270", "mirrored"]
+"""Which way up a photo is shown (`training.data.posed`)."""
 
 _PARTS: tuple[str, ...] = get_args(Part)
 
@@ -36,6 +39,7 @@ class TrainingPhoto:
         box: the region to look at, in pixels of the upright photo or as shares of its sides; all of it if None.
         weight: of the photo in the loss; positive.
         where: "photos.csv, line 7", for messages.
+        pose: which way up it is shown.
     """
 
     path: Path
@@ -45,6 +49,7 @@ class TrainingPhoto:
     box: Box | None = None
     weight: float = 1.0
     where: str = ""
+    pose: Pose = "as_it_is"
 
 
 def read_listing(source: str | Path) -> list[TrainingPhoto]:

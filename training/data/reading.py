@@ -11,6 +11,7 @@ from embedding.box import Box
 from embedding.errors import WhichoneError
 from embedding.images import ImageLimits, decode
 from training.data.listing import TrainingPhoto
+from training.data.posed import posed
 from training.errors import RunFailed
 from training.spec import Spec
 
@@ -40,13 +41,13 @@ class PhotosSpec(Spec):
 
 
 def read_photo(photo: TrainingPhoto, spec: PhotosSpec) -> Image.Image:
-    """Decoded, upright, RGB, cut to its box, shrunk. The same pixels whether it is kept or read anew.
+    """Decoded, upright, RGB, cut to its box, shrunk, in its pose. The same pixels whether it is kept or read anew.
 
     Raises:
         RunFailed: it cannot be read; the message names it.
     """
     try:
-        return _shrunk(_region(photo, photo.path.read_bytes(), spec), spec.shrink_to)
+        return posed(_shrunk(_region(photo, photo.path.read_bytes(), spec), spec.shrink_to), photo.pose)
     except WhichoneError as error:
         raise RunFailed(_says(photo, error.message), photo=str(photo.path)) from error
     except OSError as error:

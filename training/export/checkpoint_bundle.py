@@ -57,6 +57,8 @@ def export_checkpoint(checkpoint: Path, out: Path, wanted: Wanted) -> Bundle:
     """
     trained = load_trained(checkpoint)
     with_scores = trained.recipe.export.scores if wanted.scores is None else wanted.scores
+    if with_scores and trained.recipe.data.new_labels:
+        raise RecipeInvalid("Class scores would name turned photos as labels (data.new_labels); export without scores.")
     network = cast(PhotoEmbedder, trained.embedder(with_scores=with_scores))
     wanted = replace(wanted, any_size=wanted.any_size and network.network.backbone.size_in_graph)
     draft = Draft(trained, wanted, with_scores, {"float32": MODEL})

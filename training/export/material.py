@@ -76,11 +76,12 @@ def _parted(trained: Trained, listed: Sequence[TrainingPhoto]) -> tuple[list[Tra
     if not labelled:
         raise PhotosUnusable("The list for the export has no photo with a label outside of its part test")
     try:
-        split = trained.recipe.data.split.split(listed)
+        split = trained.recipe.data.parted(listed)
     except PhotosUnusable:
         split = None
     if split and fingerprint([*split.training, *split.validation]) == trained.checkpoint.data:
-        return list(split.training), list(split.validation), "the photos of the training"
+        seen = [one for one in split.training if one.pose == "as_it_is"]
+        return seen, list(split.validation), "the photos of the training"
     # Of another list only what it calls val is known to be held out.
     return labelled, [one for one in listed if one.part == "val"], "another list than the training's"
 

@@ -36,7 +36,7 @@ def prepare(
     reporter: Reporter | None,
 ) -> Run:
     photos = read_listing(source)
-    split = recipe.data.split.split(photos)
+    split = recipe.data.parted(photos)
     classes = Classes.of(split.training)
     data = fingerprint([*split.training, *split.validation])
     check_select(recipe, split, classes)

@@ -131,7 +131,8 @@ def _gallery(recipe: Recipe, split: Split, queries: Sequence[TrainingPhoto]) -> 
     if not wanted.gallery_per_label or not wanted.gallery_limit or not queries:
         return []
     asked = {photo.label for photo in queries}
-    chosen = [split.training[at] for at in balanced(split.training, wanted.gallery_per_label, recipe.seed)]
+    photos = [photo for photo in split.training if photo.pose == "as_it_is"]
+    chosen = [photos[at] for at in balanced(photos, wanted.gallery_per_label, recipe.seed)]
     chosen.sort(key=lambda photo: photo.label not in asked)
     return chosen[: wanted.gallery_limit]
 
