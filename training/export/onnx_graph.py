@@ -18,7 +18,7 @@ from torch import nn
 
 from embedding.errors import WhichoneError
 
-__all__ = ["INPUT", "OUTPUT", "SCORES", "Parity", "ParityError", "check_parity", "export_graph", "run_graph",
+__all__ = ["INPUT", "OUTPUT", "SCORES", "Parity", "ParityError", "check_parity", "export_graph", "run_graph", "strip",
            "store_weights_as_float16"]  # fmt: skip
 
 INPUT, OUTPUT, SCORES = "image", "embedding", "scores"
@@ -79,12 +79,12 @@ def export_graph(
             dynamic_axes=axes,
         )
     exported = onnx.load(path)
-    _strip(exported)
+    strip(exported)
     onnx.checker.check_model(exported)
     path.write_bytes(exported.SerializeToString(deterministic=True))
 
 
-def _strip(exported: onnx.ModelProto) -> None:
+def strip(exported: onnx.ModelProto) -> None:
     """Leave out what tells of the machine of the export: stack traces, paths."""
     graph = exported.graph
     for part in (exported, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
