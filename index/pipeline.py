@@ -9,12 +9,17 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Adaptation", "Aggregation", "Pipeline", "Ranking", "Switch", "Verification"]
+__all__ = ["Adaptation", "Aggregation", "Pipeline", "Ranking", "Switch", "Verification", "VerifierName"]
 
 Switch = Literal["auto", "on", "off"]
 """`auto`: the gallery itself is asked whether the part helps it."""
 
-Aggregation = Literal["blend", "max", "prototype", "mean", "top_k_mean", "top_k_sum", "softmax"]
+Aggregation = Literal["auto", "blend", "max", "prototype", "mean", "top_k_mean", "top_k_sum", "softmax"]
+
+VerifierName = Literal[
+    "rootsift", "aliked", "aliked-lightglue", "disk", "disk-lightglue", "hardnet", "xfeat", "xfeat-lightglue"
+]
+"""`rootsift` needs no files; the others run networks (`index.verification.learned`)."""
 
 
 class _Settings(BaseModel):
@@ -25,7 +30,8 @@ class Ranking(_Settings):
     """How the photos of a label become its score.
 
     Attributes:
-        aggregation: `blend` is (1 - prototype_weight) * max + prototype_weight * cosine to the mean.
+        aggregation: `auto` is `blend` unless the gallery, asked itself, finds another form clearly better
+            (`index.ranking_form`); `blend` is (1 - prototype_weight) * max + prototype_weight * cosine to the mean.
         prototype_weight: share of the prototype in `blend`.
         k: photos that count in `top_k_mean` and `top_k_sum`.
         temperature: of the weights of `softmax`, in units of cosine.
@@ -35,7 +41,7 @@ class Ranking(_Settings):
             sets: it pulls strangers towards the gallery.
     """
 
-    aggregation: Aggregation = "blend"
+    aggregation: Aggregation = "auto"
     prototype_weight: float = Field(default=0.7, ge=0, le=1)
     k: int = Field(default=3, ge=1)
     temperature: float = Field(default=0.05, gt=0)
@@ -63,6 +69,7 @@ class Verification(_Settings):
 
     Attributes:
         mode: whether it is used.
+        verifier: whose local features, and which pairs of them.
         photos: gallery photos that are looked at, most similar first.
         weight: what a unit of match evidence (`index.promotion`) adds to a label's score.
         budget_ms: time after which no further photo is looked at. It is there for photos that take uncommonly long:
@@ -70,6 +77,7 @@ class Verification(_Settings):
     """
 
     mode: Switch = "auto"
+    verifier: VerifierName = "rootsift"
     photos: int = Field(default=24, ge=1)
     weight: float = Field(default=0.05, ge=0)
     budget_ms: float = Field(default=2000.0, gt=0)

@@ -21,7 +21,7 @@ from index.distractors import Distractors, mean_of_top
 from index.engines import FlatIndex, OverlayIndex, VectorIndex
 from index.errors import DimensionMismatch
 from index.items import Item, ItemTable
-from index.pipeline import Pipeline
+from index.pipeline import Pipeline, Ranking
 from index.promotion import MOST_EVIDENCE, promote, to_verify
 from index.ranking import NEIGHBOURS, SAME_PHOTO, LabelPhotos, RankedLabel, margins, rank_labels
 from index.ranking.expansion import expand
@@ -154,6 +154,12 @@ class Recognizer:
         """Of the tuning."""
         return None if self._tuning is None else self._tuning.calibration
 
+    @property
+    def ranking(self) -> Ranking:
+        """How labels are scored: as the gallery chose, else as the pipeline says."""
+        chosen = None if self._tuning is None else self._tuning.body.ranking
+        return self.pipeline.ranking if chosen is None else chosen
+
     def space_with(self, adaptation: Adaptation | None) -> Space:
         """The gallery as `adaptation` would have it."""
         penalized = self.pipeline.ranking.item_penalty > 0
@@ -262,6 +268,7 @@ class Recognizer:
         query: NDArray[np.float32],
         *,
         space: Space | None = None,
+        ranking: Ranking | None = None,
         neighbours: int = NEIGHBOURS,
         leaving_out: frozenset[str] = frozenset(),
         among_distractors: int | None = None,
@@ -270,6 +277,7 @@ class Recognizer:
 
         Args:
             space: the gallery's own unless given.
+            ranking: likewise.
             neighbours: photos that nominate labels.
             leaving_out: labels to pass over.
             among_distractors: the query's place among the distractors, if it is one: it is not compared with itself.
@@ -286,7 +294,7 @@ class Recognizer:
         if among_distractors is not None:
             strangers = np.delete(strangers, among_distractors)
         return Ranked(
-            rank_labels(seen, [space.photos(label) for label in nominated], self.pipeline.ranking),
+            rank_labels(seen, [space.photos(label) for label in nominated], ranking or self.ranking),
             mean_of_top(strangers),
             float(logsumexp(strangers / SHARE_TEMPERATURE)) if len(strangers) else -math.inf,
             frozenset(self.table.labels_of(holding)),

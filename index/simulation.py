@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.calibration import Evidence, Samples
+from index.pipeline import Ranking
 from index.ranking import NEIGHBOURS, SAME_PHOTO, LabelPhotos, RankedLabel, rank_labels
 from index.recognizer import Ranked, Recognizer
 from index.space import Space
@@ -94,11 +95,16 @@ class Simulation:
         recognizer: the gallery; it must not change meanwhile.
         space_of: the space in which a query of each label is asked. An adaptation that was fitted on a label's own
             photos would make them look easier than new photos of it will be.
+        ranking: how labels are scored; as the pipeline says unless given.
     """
 
-    def __init__(self, recognizer: Recognizer, space_of: Callable[[str], Space]) -> None:
+    def __init__(
+        self, recognizer: Recognizer, space_of: Callable[[str], Space], ranking: Ranking | None = None
+    ) -> None:
         self._recognizer = recognizer
         self._space_of = space_of
+        # Not the gallery's own: what it chose before must not weigh when it chooses anew.
+        self._ranking = ranking or recognizer.pipeline.ranking
 
     def items(self, numbers: Iterable[int], *, views: bool = True, verify: bool = False) -> list[Asked]:
         """Leave-one-out and leave-label-out queries from some items and their views.
@@ -130,9 +136,7 @@ class Simulation:
                 continue
             leaving_out = frozenset({label}) if without_label else frozenset()
             neighbours = NEIGHBOURS + sum(held[name] for name in leaving_out)
-            ranked = self._recognizer.rank(
-                embedding, space=space_of(label), neighbours=neighbours, leaving_out=leaving_out
-            )
+            ranked = self._rank(embedding, space_of(label), neighbours=neighbours, leaving_out=leaving_out)
             if verify:
                 ranked = self._recognizer.verify(ranked, features)
             if ranked.labels:
@@ -145,14 +149,14 @@ class Simulation:
         matrix = self._recognizer.distractors.matrix()
         asked = []
         for at in range(min(len(matrix), MOST_ITEMS)):
-            ranked = self._recognizer.rank(matrix[at], space=space, among_distractors=at)
+            ranked = self._rank(matrix[at], space, among_distractors=at)
             if ranked.labels:
                 asked.append(Asked(f"stranger {at}", ranked, None))
         return asked
 
     def background(self, space: Space) -> list[Asked]:
         """The bundle's photos as unknown queries."""
-        ranks = ((at, self._recognizer.rank(photo, space=space)) for at, (photo, _) in self._background())
+        ranks = ((at, self._rank(photo, space)) for at, (photo, _) in self._background())
         return [Asked(f"stranger {at}", ranked, None) for at, ranked in ranks if ranked.labels]
 
     def background_as_known(self, space: Space) -> list[Asked]:
@@ -161,7 +165,7 @@ class Simulation:
         for at, (photo, views) in self._background():
             enrolled = LabelPhotos("", np.array([-1]), space.query(photo)[None])
             for view in views:
-                ranked = self._recognizer.rank(view, space=space)
+                ranked = self._rank(view, space)
                 asked.append(Asked(f"stranger {at}", self._with_label(view, ranked, enrolled, space), ""))
         return asked
 
@@ -233,12 +237,30 @@ class Simulation:
     def _others(self, query: NDArray[np.float32], same: frozenset[str], space: Space) -> Ranked:
         """Rank every label but those of `same`."""
         own = sum(len(space.photos(label).numbers) for label in same)
-        ranked = self._recognizer.rank(query, space=space, neighbours=NEIGHBOURS + own, leaving_out=same)
+        ranked = self._rank(query, space, neighbours=NEIGHBOURS + own, leaving_out=same)
         return replace(ranked, holders=frozenset())
+
+    def _rank(
+        self,
+        query: NDArray[np.float32],
+        space: Space,
+        *,
+        neighbours: int = NEIGHBOURS,
+        leaving_out: frozenset[str] = frozenset(),
+        among_distractors: int | None = None,
+    ) -> Ranked:
+        return self._recognizer.rank(
+            query,
+            space=space,
+            ranking=self._ranking,
+            neighbours=neighbours,
+            leaving_out=leaving_out,
+            among_distractors=among_distractors,
+        )
 
     def _with_label(self, query: NDArray[np.float32], others: Ranked, own: LabelPhotos, space: Space) -> Ranked:
         entries: list[RankedLabel] = [
             *others.labels,
-            *rank_labels(space.query(query), [own], self._recognizer.pipeline.ranking),
+            *rank_labels(space.query(query), [own], self._ranking),
         ]
         return replace(others, labels=sorted(entries, key=lambda entry: (-entry.score, entry.label)))

@@ -2,8 +2,9 @@
 
 1. Adaptation: fitted on the photos of each label. Its worth is measured on labels that it was not fitted on.
 2. Centring: from labelled queries, the only ones that show where queries lie, likewise.
-3. Verification: a sample of the queries is asked again with local features.
-4. Calibration: on the answers of the pipeline as chosen.
+3. Ranking: another form than the blend, where it answers better beyond chance.
+4. Verification: a sample of the queries is asked again with local features.
+5. Calibration: on the answers of the pipeline as chosen.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 from index.adaptation import Adaptation, Centres, WithinLabelScatter, centred, fit_adaptation
 from index.calibration import Calibration, Source, fit
 from index.errors import NotCalibratable
+from index.pipeline import Ranking
+from index.ranking_form import choose_ranking
 from index.recognizer import Recognizer
 from index.simulation import MOST_ITEMS, Asked, LabelledQueries, Simulation, samples_of
 from index.space import Space
@@ -37,6 +40,9 @@ _MOST_FITTED = 20_000
 
 _FOLDS = 5
 """Parts of the labels; each is asked about with an adaptation fitted on the others."""
+
+_MOST_COMPARED = 400
+"""Items that are asked about in every form of ranking."""
 
 _MOST_VERIFIED = 200
 """Items that are asked about with verification: each costs some twenty comparisons of photos."""
@@ -70,12 +76,17 @@ def tune(recognizer: Recognizer, *, far_budget: float | None = None, labelled: L
     uncentred = recognizer.space_with(adaptation)
     space = uncentred if centres is None else recognizer.space_with(centred(adaptation, centres))
     # The gallery's own photos are no queries: they are asked about without centring.
-    simulation = Simulation(recognizer, folds.space_of if adapted else lambda _: uncentred)
+    own_space = folds.space_of if adapted else lambda _: uncentred
+    ranking, ranking_choice = choose_ranking(
+        recognizer.pipeline.ranking, _asked_in_forms(recognizer, own_space, space, numbers, labelled)
+    )
+    simulation = Simulation(recognizer, own_space, ranking)
     asker = _Asker(recognizer, simulation, space, numbers)
     verified, verification_choice = _choose_verification(recognizer, asker, numbers, labelled, budget)
     calibration = asker.calibrate(labelled, budget, verify=verified)
-    choices = (adaptation_choice, centring_choice, verification_choice)
-    return Tuning(TuningBody(calibration=calibration, verification=verified, choices=choices), space.adaptation)
+    choices = (adaptation_choice, centring_choice, ranking_choice, verification_choice)
+    body = TuningBody(calibration=calibration, verification=verified, choices=choices, ranking=ranking)
+    return Tuning(body, space.adaptation)
 
 
 # ---------------------------------------------------------------- adaptation
@@ -185,6 +196,26 @@ def _mean_of_labels(recognizer: Recognizer) -> NDArray[np.float32]:
         recognizer.index.reconstruct(recognizer.table.of_label(label)).mean(axis=0) for label in recognizer.labels()
     ]
     return np.asarray(np.mean(means, axis=0), np.float32)
+
+
+# ---------------------------------------------------------------- ranking
+
+
+def _asked_in_forms(
+    recognizer: Recognizer,
+    own_space: Callable[[str], Space],
+    space: Space,
+    numbers: list[int],
+    labelled: LabelledQueries | None,
+) -> Callable[[Ranking], Sequence[Asked]]:
+    """Labelled queries or a sample of the gallery's own photos, asked in a form of ranking."""
+    sample = _sample(np.array(numbers, np.int64), _MOST_COMPARED)
+
+    def ask(ranking: Ranking) -> Sequence[Asked]:
+        simulation = Simulation(recognizer, own_space, ranking)
+        return simulation.items(sample) if labelled is None else simulation.labelled(labelled, lambda _: space)
+
+    return ask
 
 
 # ---------------------------------------------------------------- verification

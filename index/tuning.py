@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from index.adaptation import Adaptation
 from index.calibration import Calibration
+from index.pipeline import Aggregation, Ranking
 
 __all__ = ["Choice", "Tuning", "TuningBody"]
 
@@ -17,11 +18,12 @@ class Choice(BaseModel):
     """Whether a part of the pipeline is used in a gallery, and why.
 
     Attributes:
-        part: `adaptation`, `centring` or `verification`.
+        part: `adaptation`, `centring`, `ranking` (in another form than the blend) or `verification`.
         used: whether it is.
         why: `on` and `off`: so says the pipeline; `measured`: the gallery asked itself; `default`: it is too small to.
         without, with_: share of right answers without and with the part, where that was measured.
         queries: how many it was measured on.
+        form: of `ranking`, the best of the other forms; None for other parts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,16 +34,18 @@ class Choice(BaseModel):
     without: float | None = None
     with_: float | None = None
     queries: int = 0
+    form: Aggregation | None = None
 
 
 class TuningBody(BaseModel):
-    """The part of a tuning that is JSON."""
+    """The part of a tuning that is JSON. `ranking` is None where it is the pipeline's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     calibration: Calibration
     verification: bool
     choices: tuple[Choice, ...] = ()
+    ranking: Ranking | None = None
 
 
 @dataclass(frozen=True, slots=True)

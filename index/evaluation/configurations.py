@@ -75,7 +75,7 @@ def ablation() -> dict[str, Pipeline]:
     parts: dict[str, dict[str, Any]] = {
         "adaptation": {"adaptation": Adaptation(wccn="on")},
         "verification": {"verification": Verification(mode="on")},
-        "prototype": {"ranking": Ranking()},
+        "prototype": {"ranking": Ranking(aggregation="blend")},
     }
     absent: dict[str, dict[str, Any]] = {
         "adaptation": {"adaptation": Adaptation(wccn="off")},

@@ -133,6 +133,7 @@ def _settled(pipeline: Pipeline, tuning: Tuning) -> Pipeline:
             "adaptation": pipeline.adaptation.model_copy(
                 update={"wccn": chosen["adaptation"], "centring": chosen["centring"]}
             ),
+            "ranking": tuning.body.ranking or pipeline.ranking,
             "verification": pipeline.verification.model_copy(update={"mode": chosen["verification"]}),
         }
     )

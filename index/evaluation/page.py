@@ -117,7 +117,8 @@ def _choice(choice: dict[str, Any]) -> str:
             "off": "the configuration says so",
             "measured": "the gallery's photos do not lend themselves to it",
         }.get(choice["why"], "the gallery is too small to tell")
-    return f"{choice['part'].capitalize()} is {used}: {why}."
+    part = f"ranking by {choice['form']}" if choice["form"] else choice["part"]
+    return f"{part.capitalize()} is {used}: {why}."
 
 
 # ---------------------------------------------------------------- pictures

@@ -82,7 +82,7 @@ def blend(best_photo: float, to_prototype: float, prototype_weight: float) -> fl
 
 def needs_prototype(ranking: Ranking) -> bool:
     """Whether `aggregate` looks at the prototype; its cosine need not be computed otherwise."""
-    return ranking.aggregation in {"blend", "prototype"}
+    return ranking.aggregation in {"auto", "blend", "prototype"}
 
 
 def aggregate(similarities: Floats, to_prototype: float, ranking: Ranking) -> float:
@@ -91,10 +91,10 @@ def aggregate(similarities: Floats, to_prototype: float, ranking: Ranking) -> fl
     Args:
         similarities: (n,) of the query to the label's photos.
         to_prototype: cosine of the query to the mean of the label's photos.
-        ranking: which aggregation, and its settings.
+        ranking: which aggregation, and its settings; `auto` that nobody has settled is `blend`.
     """
     match ranking.aggregation:
-        case "blend":
+        case "auto" | "blend":
             score = blend(best(similarities), to_prototype, ranking.prototype_weight)
         case "max":
             score = best(similarities)

@@ -251,7 +251,8 @@ def _choice(choice: dict[str, Any]) -> str:
             "measured": "its photos have too little texture",
         }
         why = words.get(choice["why"], choice["why"])
-    return f"{choice['part']}: {'yes' if choice['used'] else 'no'} ({why})"
+    part = f"ranking by {choice['form']}" if choice["form"] else choice["part"]
+    return f"{part}: {'yes' if choice['used'] else 'no'} ({why})"
 
 
 # ---------------------------------------------------------------- generations

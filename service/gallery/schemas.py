@@ -131,10 +131,11 @@ class LabelRemoved(BaseModel):
 
 
 class ChoiceInfo(BaseModel):
-    """Whether a gallery uses a part of the pipeline (`adaptation`, `centring`, `verification`), and why.
+    """Whether a gallery uses a part of the pipeline (`adaptation`, `centring`, `ranking`, `verification`), and why.
 
     `why`: `on` or `off`: so say the settings; `measured`: the gallery asked itself, and got a share `right_without` and
-    `right_with` of so many `queries` right; `default`: it is too small to ask itself.
+    `right_with` of so many `queries` right; `default`: it is too small to ask itself. Of `ranking`, what is used or not
+    is another form of scoring labels than the blend; `form` is the best of those.
     """
 
     part: str
@@ -143,6 +144,7 @@ class ChoiceInfo(BaseModel):
     right_without: float | None
     right_with: float | None
     queries: int
+    form: str | None
 
     @classmethod
     def of(cls, choice: Choice) -> ChoiceInfo:
@@ -154,6 +156,7 @@ class ChoiceInfo(BaseModel):
             right_without=choice.without,
             right_with=choice.with_,
             queries=choice.queries,
+            form=choice.form,
         )
 
 

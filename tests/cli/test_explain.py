@@ -141,7 +141,12 @@ def test_refresh(whichone, photos, tmp_path):
     assert json.loads(done.stdout) == {"refreshed": 6, "unreadable": []}
     assert b"0 photo(s)" in whichone("index", "refresh", data=data).stdout
     galleries = json.loads(whichone("index", "list", "--galleries", "--json", data=data).stdout)["galleries"]
-    assert {choice["part"] for choice in galleries[0]["choices"]} == {"adaptation", "centring", "verification"}
+    assert {choice["part"] for choice in galleries[0]["choices"]} == {
+        "adaptation",
+        "centring",
+        "ranking",
+        "verification",
+    }
     table = whichone("index", "list", "--galleries", data=data)
     assert b"verification: " in table.stdout
     assert table.stderr == b""

@@ -89,7 +89,7 @@ def test_an_empty_gallery_s_receipt(server: harness.Server) -> None:
 
 def test_calibrating_tells_which_parts_are_used_and_why(server: harness.Server, shop: str) -> None:
     answer = server.post(f"/galleries/{shop}/calibrate").json()
-    assert {choice["part"] for choice in answer["choices"]} == {"adaptation", "centring", "verification"}
+    assert {choice["part"] for choice in answer["choices"]} == {"adaptation", "centring", "ranking", "verification"}
     for choice in answer["choices"]:
         assert choice["why"] in {"measured", "default"}
         assert (choice["right_with"] is None) == (choice["queries"] == 0)

@@ -97,6 +97,7 @@ def test_settings_switch_the_parts(tmp_path: Path, bundle: Path) -> None:
             assert [(choice.part, choice.used, choice.why) for choice in tuning.body.choices] == [
                 ("adaptation", used[0], mode),
                 ("centring", False, "default"),  # a server has no labelled queries
+                ("ranking", False, "default"),
                 ("verification", used[1], mode),
             ]
             assert workspace.galleries.choices(workspace.galleries.row("default")) == tuning.body.choices

@@ -27,7 +27,7 @@ def test_one_document_is_named_after_its_file(tmp_path):
 def test_several_documents_have_names(tmp_path):
     document = {"nearest": {"ranking": {"aggregation": "max"}}, "as shipped": {}}
     found = read_configurations(written(tmp_path, "two.json", document))
-    assert {name: one.ranking.aggregation for name, one in found.items()} == {"nearest": "max", "as shipped": "blend"}
+    assert {name: one.ranking.aggregation for name, one in found.items()} == {"nearest": "max", "as shipped": "auto"}
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ def test_configurations_stand_between_the_defaults_and_the_yardstick(evaluation)
     assert {choice["part"]: choice["used"] for choice in bare.tuning["choices"]} == {
         "adaptation": False,
         "centring": False,
+        "ranking": True,
         "verification": False,
     }
 
