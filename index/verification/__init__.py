@@ -2,9 +2,17 @@
 
 from index.verification.distinctive import distinctive_inliers
 from index.verification.drawing import draw_match
-from index.verification.errors import FeatureFileCorrupt, FeaturesCorrupt, FeaturesMismatch, UnknownVerifier
+from index.verification.errors import (
+    FeatureFileCorrupt,
+    FeaturesCorrupt,
+    FeaturesMismatch,
+    LocalFeaturesInvalid,
+    LocalFeaturesMissing,
+    UnknownVerifier,
+)
 from index.verification.features import LocalFeatures
 from index.verification.geometry import Match
+from index.verification.learned import LearnedVerifier
 from index.verification.protocol import RootSiftVerifier, Verifier, verifier_named
 from index.verification.shortlist import verify_shortlist
 from index.verification.store import FeatureFile
@@ -14,7 +22,10 @@ __all__ = [
     "FeatureFileCorrupt",
     "FeaturesCorrupt",
     "FeaturesMismatch",
+    "LearnedVerifier",
     "LocalFeatures",
+    "LocalFeaturesInvalid",
+    "LocalFeaturesMissing",
     "Match",
     "RootSiftVerifier",
     "UnknownVerifier",

@@ -5,7 +5,14 @@ from __future__ import annotations
 from embedding.errors import InputError
 from index.errors import GalleryError
 
-__all__ = ["FeatureFileCorrupt", "FeaturesCorrupt", "FeaturesMismatch", "UnknownVerifier"]
+__all__ = [
+    "FeatureFileCorrupt",
+    "FeaturesCorrupt",
+    "FeaturesMismatch",
+    "LocalFeaturesInvalid",
+    "LocalFeaturesMissing",
+    "UnknownVerifier",
+]
 
 
 class FeaturesCorrupt(GalleryError, ValueError):
@@ -30,3 +37,15 @@ class UnknownVerifier(InputError, ValueError):
     """A verifier was asked for by a name that none has."""
 
     code = "unknown_verifier"
+
+
+class LocalFeaturesMissing(GalleryError, ValueError):
+    """A verifier runs a network whose files are not there, or nobody said where."""
+
+    code = "local_features_missing"
+
+
+class LocalFeaturesInvalid(GalleryError, ValueError):
+    """A folder of learned local features is not what its manifest says, or cannot be run."""
+
+    code = "local_features_invalid"

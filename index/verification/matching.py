@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from index.verification.errors import FeaturesMismatch
 from index.verification.features import LocalFeatures
 
-__all__ = ["Pairs", "alike"]
+__all__ = ["Pairs", "alike", "refuse_mixed"]
 
 Pairs = NDArray[np.int64]
 """(m, 2): row of the query's feature, row of the gallery's."""
@@ -27,12 +27,7 @@ def alike(query: LocalFeatures, gallery: LocalFeatures, *, ratio: float = _RATIO
     Raises:
         FeaturesMismatch: they were extracted by two methods.
     """
-    if query.method != gallery.method or query.descriptors.shape[1] != gallery.descriptors.shape[1]:
-        raise FeaturesMismatch(
-            f"features by {query.method!r} cannot be compared with features by {gallery.method!r}",
-            query=query.method,
-            gallery=gallery.method,
-        )
+    refuse_mixed(query, gallery)
     if len(query) == 0 or len(gallery) < 2:
         return np.empty((0, 2), np.int64)
     distances = _squared_distances(query.descriptors, gallery.descriptors)
@@ -45,6 +40,17 @@ def alike(query: LocalFeatures, gallery: LocalFeatures, *, ratio: float = _RATIO
     distances[rows, nearest] = np.inf
     kept &= least < np.float32(ratio * ratio) * distances.min(axis=1)
     return np.stack([rows[kept], nearest[kept]], axis=1)
+
+
+def refuse_mixed(query: LocalFeatures, gallery: LocalFeatures) -> None:
+    """Raises: FeaturesMismatch: two photos' features were extracted by two methods."""
+    if query.method != gallery.method or query.descriptors.shape[1] != gallery.descriptors.shape[1]:
+        raise FeaturesMismatch(
+            f"features by {query.method!r} cannot be compared with features by {gallery.method!r}; "
+            "`whichone index refresh` extracts those of a gallery anew",
+            query=query.method,
+            gallery=gallery.method,
+        )
 
 
 def _squared_distances(queries: NDArray[np.uint8], gallery: NDArray[np.uint8]) -> NDArray[np.float32]:

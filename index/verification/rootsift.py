@@ -6,6 +6,8 @@ everyone should know to improve object retrieval, CVPR 2012, section 3.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ from PIL import Image
 from index.verification.colour import small_copy
 from index.verification.features import LocalFeatures, most_features
 
-__all__ = ["DESCRIPTOR_LENGTH", "METHOD", "extract_rootsift", "to_rootsift"]
+__all__ = ["DESCRIPTOR_LENGTH", "METHOD", "brightness", "extract_rootsift", "strongest", "to_rootsift"]
 
 METHOD = "rootsift"
 DESCRIPTOR_LENGTH = 128
@@ -33,14 +35,13 @@ def extract_rootsift(image: Image.Image) -> LocalFeatures:
     Returns:
         The same for the same pixels, whatever the number of threads.
     """
-    grey = _grey(image)
+    grey = brightness(image, _LONGER_SIDE)
     height, width = grey.shape
     most = most_features(DESCRIPTOR_LENGTH)
     keypoints, found = cv2.SIFT.create(nfeatures=most).detectAndCompute(grey, np.empty(0, np.uint8))
     descriptors = np.empty((0, DESCRIPTOR_LENGTH), np.float32) if found is None else np.asarray(found, np.float32)
-    rows = np.array([(*key.pt, key.size, key.angle, key.response) for key in keypoints], np.float64).reshape(-1, 5)
-    # Strongest first. OpenCV may return more than was asked for, and says nothing about the order.
-    best = np.lexsort((rows[:, 3], rows[:, 2], rows[:, 1], rows[:, 0], -rows[:, 4]))[:most]
+    rows = _rows(keypoints)
+    best = _strongest_first(rows)[:most]
     x, y, diameters, degrees, _ = rows[best].T
     # A keypoint at (0, 0) lies in the middle of the first pixel.
     points = np.stack([(x + 0.5) / width, (y + 0.5) / height], axis=1)
@@ -64,10 +65,25 @@ def to_rootsift(sift: NDArray[np.float32]) -> NDArray[np.uint8]:
     return steps
 
 
-def _grey(image: Image.Image) -> NDArray[np.uint8]:
-    """Brightness (height, width) at the size that SIFT looks at."""
-    ratio = _LONGER_SIDE / max(image.size)
+def strongest(keypoints: Sequence[cv2.KeyPoint], most: int) -> NDArray[np.float64]:
+    """At most so many keypoints, (n, 5): x, y, diameter in pixels, direction in degrees, response; strongest first."""
+    rows = _rows(keypoints)
+    return rows[_strongest_first(rows)[:most]]
+
+
+def brightness(image: Image.Image, longer_side: int) -> NDArray[np.uint8]:
+    """Brightness (height, width) of a photo at a longer side of so many pixels."""
+    ratio = longer_side / max(image.size)
     size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
     small = image.convert("L").resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
     grey: NDArray[np.uint8] = np.asarray(small, np.uint8)
     return grey
+
+
+def _rows(keypoints: Sequence[cv2.KeyPoint]) -> NDArray[np.float64]:
+    return np.array([(*key.pt, key.size, key.angle, key.response) for key in keypoints], np.float64).reshape(-1, 5)
+
+
+def _strongest_first(rows: NDArray[np.float64]) -> NDArray[np.intp]:
+    """OpenCV may return more keypoints than were asked for, and says nothing about their order."""
+    return np.lexsort((rows[:, 3], rows[:, 2], rows[:, 1], rows[:, 0], -rows[:, 4]))
