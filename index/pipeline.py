@@ -21,11 +21,6 @@ VerifierName = Literal[
 ]
 """`rootsift` needs no files; the others run networks (`index.verification.learned`)."""
 
-VerifierName = Literal[
-    "rootsift", "aliked", "aliked-lightglue", "disk", "disk-lightglue", "hardnet", "xfeat", "xfeat-lightglue"
-]
-"""`rootsift` needs no files; the others run networks (`index.verification.learned`)."""
-
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
