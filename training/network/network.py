@@ -22,8 +22,14 @@ NeckSpec = Annotated[SimpleNeckSpec | StripesSpec, Field(discriminator="kind")]
 
 
 class NetworkSpec(Spec):
-    """Backbone -> pooling -> neck -> classifier."""
+    """Backbone -> pooling -> neck -> classifier.
 
+    Attributes:
+        weights: a checkpoint of an earlier run to start from, such as `runs/first/checkpoints/best.pt`, instead of the
+            backbone's own weights; what does not fit there begins anew (`training.run.starting`). None: no run.
+    """
+
+    weights: str | None = Field(default=None, min_length=1)
     backbone: BackboneSpec
     pooling: PoolingSpec = AverageSpec()
     neck: NeckSpec = NoNeckSpec()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -20,6 +21,7 @@ from training.run.learner import Learner
 from training.run.reporting import Reporter, SilentReporter
 from training.run.selecting import check_select
 from training.run.stage import stage_loader
+from training.run.starting import Started, start_from
 from training.run.state import Run
 from training.run.versions import fingerprint, versions
 
@@ -45,6 +47,10 @@ def prepare(
         stage_loader(recipe, number, split, classes)  # photos that a later stage cannot use are told now
     position = checkpoint.position if checkpoint else Position()
     counts = classes.counts(split.training)
+    learner = _learner_at(recipe, position, counts, checkpoint)
+    started = None
+    if checkpoint is None and recipe.network.weights is not None:
+        started = start_from(learner, recipe, classes.labels, Path(recipe.network.weights))
     run = Run(
         recipe,
         split,
@@ -55,13 +61,13 @@ def prepare(
         Judge(recipe, split, classes, accelerator),
         reporter if reporter and accelerator.is_main_process else SilentReporter(),
         position,
-        _learner_at(recipe, position, counts, checkpoint),
+        learner,
         checkpoint,
     )
     if checkpoint:
         run.history, run.best = list(checkpoint.history), checkpoint.best
     if run.is_first:
-        _open_folder(run, source, checkpoint)
+        _open_folder(run, source, checkpoint, started)
     accelerator.wait_for_everyone()
     return run
 
@@ -92,7 +98,7 @@ def _learner_at(recipe: Recipe, position: Position, counts: Tensor, checkpoint: 
     return learner
 
 
-def _open_folder(run: Run, source: str | Path, checkpoint: Checkpoint | None) -> None:
+def _open_folder(run: Run, source: str | Path, checkpoint: Checkpoint | None, started: Started | None) -> None:
     if checkpoint is None:
         facts = {
             "versions": versions(),
@@ -106,12 +112,15 @@ def _open_folder(run: Run, source: str | Path, checkpoint: Checkpoint | None) ->
             "device": str(run.accelerator.device),
             "precision": str(run.accelerator.mixed_precision),
             "processes": run.accelerator.num_processes,
+            "started_from": asdict(started) if started else None,
         }
         run.folder.begin(run.recipe.yaml(), facts)
     else:
         run.folder.forget_after(run.position.total)
     if is_installed():
         run.board = Board(run.folder.path / "tensorboard", run.position.total)
+    if started is not None:
+        run.reporter.note(str(started))
     run.reporter.note(
         f"{run.recipe.name}: {len(run.split.training)} photos of {len(run.classes)} labels, "
         f"{len(run.split.validation)} to judge by; {run.accelerator.device} x {run.accelerator.num_processes}"

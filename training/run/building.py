@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -21,16 +23,20 @@ def build_network(recipe: Recipe, classes: int, *, pretrained: bool = True) -> N
     Args:
         recipe: of the run.
         classes: how many it tells apart.
-        pretrained: False leaves the backbone's weights random, where all will be filled from a checkpoint.
+        pretrained: False leaves the backbone's weights random, where all will be filled from a checkpoint. So does a
+            recipe that starts from one.
 
     Raises:
         RecipeInvalid: see `training.network.network.NetworkSpec.build`.
     """
     torch.manual_seed(seed_of(recipe.seed, "network"))
-    backbone = recipe.network.backbone
-    if not pretrained:
-        backbone = backbone.model_copy(update={"weights": None})
-    return recipe.network.model_copy(update={"backbone": backbone}).build(classes)
+    network = recipe.network
+    if not pretrained or network.weights is not None:
+        changes: dict[str, Any] = {"backbone": network.backbone.model_copy(update={"weights": None})}
+        if getattr(network.neck, "start", None) == "classifier":  # of weights that are not there
+            changes["neck"] = network.neck.model_copy(update={"start": "torch"})
+        network = network.model_copy(update=changes)
+    return network.build(classes)
 
 
 def build_learner(recipe: Recipe, stage: int, network: Network, counts: torch.Tensor) -> Learner:
