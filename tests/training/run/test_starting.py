@@ -96,7 +96,7 @@ def test_a_layer_of_another_shape_begins_anew_whole(first: Path) -> None:
     before, after, started = _started(_recipe(first, "network.neck.dim=8"), checkpoint.classes, first)
     assert _same(after, checkpoint.weights, "network.backbone.")
     assert _same(after, dict(before.state_dict()), "network.neck.1.weight")
-    assert started.fresh["network.neck.1"] == "(8, 64) here, (16, 64) there"
+    assert started.fresh["network.neck.1"] == "(8, 96) here, (16, 96) there"
     assert f"network.neck.1 ({started.fresh['network.neck.1']})" in str(started)
     assert "\n" not in str(started)
     # One slope, whatever the width.
