@@ -139,6 +139,52 @@ def export(
 
 
 @app.command(
+    "export-local-features",
+    epilog=examples(
+        "whichone export-local-features xfeat local-features/xfeat",
+        "whichone export-local-features aliked-lightglue local-features/aliked-lightglue --layers 5",
+        "whichone export-local-features hardnet local-features/hardnet --weights checkpoint_liberty_with_aug.pth",
+        "WHICHONE_LOCAL_FEATURES=local-features WHICHONE_VERIFIER=xfeat whichone serve",
+    ),
+)
+def export_local_features(
+    method: Annotated[
+        Literal["aliked", "aliked-lightglue", "disk", "disk-lightglue", "hardnet", "xfeat", "xfeat-lightglue"],
+        typer.Argument(metavar="METHOD", help="aliked, disk or xfeat, each alone or with -lightglue; or hardnet."),
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to make; new, or empty. Named as METHOD.")],
+    weights: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Weights of what finds features. Else those of an installed package."),
+    ] = None,
+    matcher_weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Weights of LightGlue. Else those of an installed package.")
+    ] = None,
+    size: Annotated[int, typer.Option(help="Side in pixels that photos are shrunk to, a multiple of 32.")] = 384,
+    most: Annotated[int | None, typer.Option(help="Features of a photo; else as many as have room in 64 kB.")] = None,
+    layers: Annotated[int | None, typer.Option(help="Of LightGlue; fewer are faster. Else all.")] = None,
+    license_: Annotated[
+        str | None, typer.Option("--license", metavar="SPDX", help="Of weights that you give, as an SPDX expression.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the files of a learned verifier: its networks as the server runs them, checked against torch on photos."""
+    with from_extra("local-features"):
+        from training.commands import local_features as making
+
+    request = making.Request(
+        method=method,
+        weights=weights,
+        matcher_weights=matcher_weights,
+        size=size,
+        most=most,
+        layers=layers,
+        license=license_,
+    )
+    making.export(request, out, as_json=as_json)
+
+
+@app.command(
     epilog=examples(
         "whichone adapt photos.csv my-bundle",
         "whichone adapt my-photos my-bundle --method whitening --name shop",
