@@ -35,7 +35,7 @@ from index.items import Item
 from index.pipeline import Pipeline
 from index.recognizer import DEFAULT_FAR_BUDGET, Recognizer
 from index.tuning import Tuning
-from index.verification import FeatureFile
+from index.verification import FeatureFile, Verifier
 
 __all__ = [
     "Generation",
@@ -232,6 +232,7 @@ def open_recognizer(
     background: Background,
     far_budget: float = DEFAULT_FAR_BUDGET,
     pipeline: Pipeline = _SHIPPED,
+    verifier: Verifier | None = None,
     verify: bool = True,
 ) -> tuple[Recognizer, Generation]:
     """A recogniser over a memory-mapped generation; later changes can be laid over it.
@@ -270,6 +271,7 @@ def open_recognizer(
         base=base,
         features=FeatureFile.open(generation.folder / _FEATURES),
         pipeline=pipeline,
+        verifier=verifier,
     )
     _read_items(generation, recognizer)
     _read_distractors(generation, recognizer)

@@ -28,7 +28,7 @@ from index.ranking.expansion import expand
 from index.space import Space
 from index.tuning import Tuning
 from index.verdict import Candidate, MatchedItem, Verdict
-from index.verification import FeatureFile, LocalFeatures, Match, RootSiftVerifier, Verifier, verify_shortlist
+from index.verification import FeatureFile, LocalFeatures, Match, Verifier, verifier_named, verify_shortlist
 
 __all__ = ["DEFAULT_FAR_BUDGET", "SHARE_TEMPERATURE", "Local", "Ranked", "Recognizer", "Traced"]
 
@@ -99,7 +99,10 @@ class Recognizer:
         base: vectors that are never changed, such as a memory-mapped generation; changes lie over it.
         features: local features that are never changed, likewise.
         pipeline: which parts are used.
-        verifier: compares local features.
+        verifier: compares local features, the one that the pipeline names; may be left out where that needs no files.
+
+    Raises:
+        LocalFeaturesMissing: the pipeline names a verifier that runs a network, and none is given.
     """
 
     def __init__(
@@ -119,7 +122,7 @@ class Recognizer:
         self.background = background or Background.none(dim)
         self.far_budget = far_budget
         self.pipeline = pipeline
-        self.verifier: Verifier = verifier or RootSiftVerifier()
+        self.verifier: Verifier = verifier or verifier_named(pipeline.verification.verifier)
         self.table = ItemTable()
         self.distractors = Distractors(dim)
         self.views: dict[int, Embeddings] = {}

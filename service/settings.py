@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from index.pipeline import Adaptation, Pipeline, Switch, Verification
+from index.pipeline import Adaptation, Pipeline, Switch, Verification, VerifierName
 from service.errors import InvalidSetting, UnknownSetting
 
 __all__ = ["PREFIX", "Settings", "settings_markdown"]
@@ -69,6 +69,17 @@ class Settings(BaseSettings):
         description="Whether candidates are verified by local features (a printed or rough surface has some): on, off, "
         "or auto, which asks the gallery's own photos. Takes effect as WHICHONE_ADAPTATION does; photos added while it "
         "was off have no such features before `whichone index refresh`.",
+    )
+    verifier: VerifierName = Field(
+        "rootsift",
+        description="Whose local features: rootsift, or one that runs a network on the device below and needs "
+        "WHICHONE_LOCAL_FEATURES: aliked, aliked-lightglue, disk, disk-lightglue, hardnet, xfeat, xfeat-lightglue. "
+        "After a change, `whichone index refresh` extracts the features of a gallery anew.",
+    )
+    local_features: Path | None = Field(
+        None,
+        description="Folder that holds the networks of verifiers, each in a folder of its name, as "
+        "`whichone export-local-features` writes them. rootsift needs none.",
     )
     bundle: Path | None = Field(
         None, description="Folder of the model bundle. Unset: the one that ships with Whichone."
@@ -141,7 +152,10 @@ class Settings(BaseSettings):
     @property
     def pipeline(self) -> Pipeline:
         """What is between an embedding and a verdict."""
-        return Pipeline(adaptation=Adaptation(wccn=self.adaptation), verification=Verification(mode=self.verification))
+        return Pipeline(
+            adaptation=Adaptation(wccn=self.adaptation),
+            verification=Verification(mode=self.verification, verifier=self.verifier),
+        )
 
     @property
     def on_loopback(self) -> bool:

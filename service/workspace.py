@@ -31,7 +31,7 @@ from embedding.images import Box, ImageLimits
 from index.background import Background
 from index.generation import Generation
 from index.search_inside import Search
-from index.verification import RootSiftVerifier
+from index.verification import Verifier, verifier_named
 from service.database import Database
 from service.errors import FieldInvalid, PhotoLost
 from service.gallery.enrolment import Enrolled, Enrolment, PhotoSource
@@ -106,7 +106,7 @@ class Workspace:
         self.database = Database(settings)
         self.photos = PhotoStore(settings.data / "photos")
         self.keys = KeyService(self.database)
-        self.gallery = GalleryService(self.database, self.photos)
+        self.gallery = GalleryService(self.database, self.photos, lambda: self.verifier.method)
 
     def prepare(self) -> None:
         """Make folders and tables, or bring them up to date; several processes may do so at once."""
@@ -150,6 +150,7 @@ class Workspace:
             self.bundle.manifest.dim,
             Background.of(self.bundle),
             self.settings.pipeline,
+            self.verifier,
         )
 
     @cached_property
@@ -159,7 +160,15 @@ class Workspace:
         limits = ImageLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_pixels)
         embedder = Embedder(self.bundle, device=settings.device, threads=settings.threads)
         keep_features = settings.verification != "off"
-        return PhotoEmbedder(embedder, limits, verifier=RootSiftVerifier(), keep_features=keep_features)
+        return PhotoEmbedder(embedder, limits, verifier=self.verifier, keep_features=keep_features)
+
+    @cached_property
+    def verifier(self) -> Verifier:
+        """The settings' own; its networks, if it has some, on their device."""
+        settings = self.settings
+        return verifier_named(
+            settings.verifier, settings.local_features, device=settings.device, threads=settings.threads
+        )
 
     @cached_property
     def galleries(self) -> Galleries:
@@ -189,8 +198,8 @@ class Workspace:
 
     @cached_property
     def feature_refresh(self) -> FeatureRefresh:
-        """Local features for items that have none."""
-        return FeatureRefresh(self.database, self.photos, self.embedder)
+        """Local features for items that have none of the settings' verifier."""
+        return FeatureRefresh(self.database, self.photos, self.embedder, self.verifier.method)
 
     def enrol(
         self,

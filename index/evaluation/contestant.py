@@ -24,6 +24,7 @@ from index.simulation import LabelledQueries
 from index.tuner import tune
 from index.tuning import Tuning
 from index.verdict import Verdict
+from index.verification import Verifier
 
 __all__ = ["TOP_K", "Asked", "Contestant", "ask_yardstick", "described", "verifies"]
 
@@ -51,16 +52,28 @@ class Contestant:
         embedder: for the bundle's own background photos.
         known: vectors and local features of all photos.
         pipeline: what is between an embedding and a verdict.
+        verifier: the one that the pipeline names, whose local features are known; None where nothing is verified.
     """
 
-    def __init__(self, manifest: Manifest, embedder: Embedder, known: Embeddings, pipeline: Pipeline) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        embedder: Embedder,
+        known: Embeddings,
+        pipeline: Pipeline,
+        verifier: Verifier | None = None,
+    ) -> None:
         self._manifest = manifest
         self._known = known
         self._verifies = verifies(pipeline)
         self._dim = embedder.dim
         bundle = embedder.bundle
         self._recognizer = Recognizer(
-            embedder.dim, bundle_sha256=bundle.sha256, background=Background.of(bundle), pipeline=pipeline
+            embedder.dim,
+            bundle_sha256=bundle.sha256,
+            background=Background.of(bundle),
+            pipeline=pipeline,
+            verifier=verifier,
         )
         self._recognizer.upsert(
             [self._item(number, photo) for number, photo in enumerate(manifest.gallery + manifest.distractors, 1)]

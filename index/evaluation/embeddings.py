@@ -60,7 +60,7 @@ def embed_photos(
         PhotosUnreadable: lists all photos that cannot be read or decoded.
     """
     model = f"{embedder.bundle.sha256}/{embedder.precision}/views={views}"
-    method = verifier.name if verifier else ""
+    method = verifier.method if verifier else ""
     found = Embeddings.load(cache, model, method) if cache else Embeddings(model, method)
     work = _Work(
         embedder,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,7 @@ from index.evaluation.scoring import COMPARED, score
 from index.evaluation.sweep import BudgetPoint, sweep
 from index.pipeline import Pipeline
 from index.simulation import MOST_VIEWED_ITEMS, VIEWS
-from index.verification import RootSiftVerifier
+from index.verification import RootSiftVerifier, Verifier, verifier_named
 
 __all__ = ["evaluate", "read_label_groups"]
 
@@ -49,6 +49,7 @@ def evaluate(
     cache: Path | None = None,
     bootstrap: int = 1000,
     budgets: Sequence[float] = (),
+    verifiers: Callable[[str], Verifier] = verifier_named,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Run the whole protocol.
@@ -64,28 +65,34 @@ def evaluate(
         cache: file that keeps embeddings and local features between runs.
         bootstrap: redraws for intervals and differences; 0 leaves them out.
         budgets: further false-accept budgets to read the first system at; each costs a tuning.
+        verifiers: gives the verifier of a name that a pipeline has.
         progress: called as work goes on.
 
     Raises:
+        LocalFeaturesMissing, LocalFeaturesInvalid: of `verifiers`.
+
         PhotosUnreadable, PhotosOverlap: see `fingerprint`.
         ManifestInvalid: no query has `group_column`.
     """
     groups = _groups(manifest.queries, group_column, label_groups) if group_column else {}
     manifest = fingerprint(manifest)
     pipelines = {OURS: Pipeline(), **(configurations or {})}
-    known = _embed(
-        manifest,
-        embedder,
-        verifying=any(map(verifies, pipelines.values())),
-        limits=limits,
-        cache=cache,
-        report=progress,
-    )
+    opened = {name: verifiers(name) for name in _verifiers_of(pipelines.values())}
+    known = _embed(manifest, embedder, opened.get("rootsift"), limits=limits, cache=cache, report=progress)
+    known_by: dict[str, Embeddings] = {"rootsift": known}
+    for name, verifier in opened.items():
+        if name not in known_by:
+            # A file for each: it holds features of one method.
+            own_cache = cache and cache.with_name(f"{cache.stem}-{name}{cache.suffix}")
+            known_by[name] = _embed(manifest, embedder, verifier, limits=limits, cache=own_cache, report=progress)
     scorer = _Scorer(manifest, groups, far_budget, bootstrap)
     systems: list[System] = []
     points: tuple[BudgetPoint, ...] = ()
     for name, pipeline in pipelines.items():
-        with Contestant(manifest, embedder, known, pipeline) as contestant:
+        used = pipeline.verification.verifier
+        with Contestant(
+            manifest, embedder, known_by.get(used, known), pipeline, opened.get(used) or RootSiftVerifier()
+        ) as contestant:
             if progress:
                 progress("configurations", len(systems), len(pipelines))
             tuning = contestant.tune(far_budget)
@@ -134,11 +141,16 @@ def read_label_groups(path: Path, column: str) -> dict[str, str]:
 # ---------------------------------------------------------------- the steps
 
 
+def _verifiers_of(pipelines: Iterable[Pipeline]) -> list[str]:
+    """The verifiers of those that may verify, each once, in their order."""
+    return list(dict.fromkeys(pipeline.verification.verifier for pipeline in pipelines if verifies(pipeline)))
+
+
 def _embed(
     manifest: Manifest,
     embedder: Embedder,
+    verifier: Verifier | None,
     *,
-    verifying: bool,
     limits: ImageLimits | None,
     cache: Path | None,
     report: Progress | None,
@@ -153,8 +165,8 @@ def _embed(
         viewed,
         embedder,
         views=VIEWS,
-        with_local=manifest.gallery + manifest.queries + manifest.calibrate if verifying else (),
-        verifier=RootSiftVerifier() if verifying else None,
+        with_local=manifest.gallery + manifest.queries + manifest.calibrate if verifier else (),
+        verifier=verifier,
         with_defects=manifest.queries,
         limits=limits,
         cache=cache,

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from index.verification.colour import LONGER_SIDE
 from index.verification.errors import FeaturesCorrupt
 
-__all__ = ["MOST_BYTES", "LocalFeatures", "most_features"]
+__all__ = ["MOST_BYTES", "LocalFeatures", "beginning", "most_features"]
 
 MOST_BYTES = 64_000
 """The longest that the features of one photo may be, header included."""
@@ -37,6 +37,11 @@ _BYTES_BESIDE_DESCRIPTOR = 8
 def most_features(descriptor_length: int) -> int:
     """How many features with descriptors of so many bytes fit into `MOST_BYTES`."""
     return (MOST_BYTES - _HEADER.size - _MOST_COPY) // (descriptor_length + _BYTES_BESIDE_DESCRIPTOR)
+
+
+def beginning(method: str) -> bytes:
+    """What the bytes of every photo's features by this method begin with, and no others."""
+    return _MAGIC + struct.pack("16s", method.encode("ascii"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from rich.table import Table
@@ -22,6 +23,7 @@ from index.evaluation.result import Evaluation, Official, System, shown
 from index.evaluation.scoring import COMPARED, METRICS, Metric
 from index.evaluation.sweep import BUDGETS
 from index.evaluation.wording import format_cost, format_difference, format_figure
+from index.verification import verifier_named
 from service.commands.terminal import note, print_json, progress_bar, stdout
 from service.settings import Settings
 
@@ -80,6 +82,9 @@ def run_evaluation(
             limits=ImageLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_pixels),
             cache=files.cache,
             budgets=BUDGETS if files.report or files.plots else (),
+            verifiers=partial(
+                verifier_named, folder=settings.local_features, device=settings.device, threads=settings.threads
+            ),
             progress=progress,
         )
     if reader:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, LargeBinary, delete, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
+from index.verification.features import beginning
 from service.models import Gallery, ItemRow, Removal
 
 __all__ = ["ItemFilter", "ItemRepository"]
@@ -83,16 +84,16 @@ class ItemRepository:
         )
         return self._session.execute(select(func.count()).select_from(some)).scalar_one()
 
-    def count_without_features(self) -> int:
-        """How many items have no local features."""
-        statement = select(func.count()).select_from(ItemRow).where(*self._without_features())
+    def count_without_features(self, method: str) -> int:
+        """How many items have no local features by this method."""
+        statement = select(func.count()).select_from(ItemRow).where(*self._without_features(method))
         return self._session.execute(statement).scalar_one()
 
-    def without_features(self, *, after: int, limit: int) -> Sequence[ItemRow]:
-        """Items that have no local features, in order of number, from the one after `after` on."""
+    def without_features(self, method: str, *, after: int, limit: int) -> Sequence[ItemRow]:
+        """Items that have no local features by this method, in order of number, from the one after `after` on."""
         statement = (
             select(ItemRow)
-            .where(*self._without_features(), ItemRow.number > after)
+            .where(*self._without_features(method), ItemRow.number > after)
             .order_by(ItemRow.number)
             .limit(limit)
         )
@@ -112,8 +113,10 @@ class ItemRepository:
             changed += len(self._session.execute(statement).all())
         return changed
 
-    def _without_features(self) -> list[ColumnElement[bool]]:
-        return [*ItemFilter("item").conditions(self._gallery), func.length(ItemRow.local) == 0]
+    def _without_features(self, method: str) -> list[ColumnElement[bool]]:
+        begin = beginning(method)
+        others = func.substr(ItemRow.local, 1, len(begin), type_=LargeBinary) != begin
+        return [*ItemFilter("item").conditions(self._gallery), or_(func.length(ItemRow.local) == 0, others)]
 
     def add(self, row: ItemRow) -> None:
         """Store a new item."""

@@ -1,4 +1,4 @@
-"""Local features for items that have none: those of before, and those enrolled while verification was off."""
+"""Local features for items that have none, or another verifier's: of before, or enrolled while verification was off."""
 
 from __future__ import annotations
 
@@ -29,12 +29,18 @@ class Refreshed:
 
 
 class FeatureRefresh:
-    """Extracts them from the stored photos. Thread-safe."""
+    """Extracts them from the stored photos. Thread-safe.
 
-    def __init__(self, database: Database, photos: PhotoStore, embedder: PhotoEmbedder) -> None:
+    Args:
+        embedder: extracts them.
+        method: that its features carry.
+    """
+
+    def __init__(self, database: Database, photos: PhotoStore, embedder: PhotoEmbedder, method: str) -> None:
         self._database = database
         self._photos = photos
         self._embedder = embedder
+        self._method = method
 
     def run(self, gallery: str, report: Callable[[int, int], None] | None = None) -> Refreshed:
         """Go through a gallery, a few items a transaction; interrupted, it goes on where it was.
@@ -47,7 +53,9 @@ class FeatureRefresh:
         """
         done, after, unreadable = 0, 0, list[str]()
         with self._database.read() as session:
-            total = ItemRepository(session, existing(GalleryRepository(session), gallery)).count_without_features()
+            total = ItemRepository(session, existing(GalleryRepository(session), gallery)).count_without_features(
+                self._method
+            )
         while rows := self._some(gallery, after):
             after = rows[-1].number
             features = {row.number: self._features(row) for row in rows}
@@ -60,7 +68,7 @@ class FeatureRefresh:
     def _some(self, gallery: str, after: int) -> list[ItemRow]:
         with self._database.read() as session:
             items = ItemRepository(session, existing(GalleryRepository(session), gallery))
-            return list(items.without_features(after=after, limit=_AT_ONCE))
+            return list(items.without_features(self._method, after=after, limit=_AT_ONCE))
 
     def _features(self, row: ItemRow) -> bytes | None:
         try:

@@ -23,7 +23,7 @@ from index.receipt import About, Receipt, build
 from index.recognizer import Recognizer
 from index.tuning import Tuning
 from index.verdict import Verdict
-from index.verification import FeatureFile
+from index.verification import FeatureFile, Verifier
 from service.database import Database
 from service.errors import BundleMismatch, UnknownGallery
 from service.gallery.repository import GalleryRepository
@@ -45,6 +45,7 @@ class Model:
     dim: int
     background: Background
     pipeline: Pipeline
+    verifier: Verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ def load_recognizer(
         background=model.background,
         far_budget=row.far_budget,
         pipeline=model.pipeline,
+        verifier=model.verifier,
     )
     _apply(repository, row, recognizer, since=0, local=features is None)
     if features is not None:
@@ -248,6 +250,7 @@ class Replica:
                 background=self._model.background,
                 far_budget=row.far_budget,
                 pipeline=self._model.pipeline,
+                verifier=self._model.verifier,
             )
             return State(recognizer, generation.manifest.change, row.generation, row.pinned)
         return State(load_recognizer(repository, row, self._model), row.change, row.generation, row.pinned)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +50,8 @@ class Renamed:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much a gallery holds; `without_features` of its items cannot be verified."""
+    """How much a gallery holds; `without_features` of its items have none by the settings' verifier, and cannot be
+    verified."""
 
     items: int
     labels: int
@@ -59,11 +60,17 @@ class Sizes:
 
 
 class GalleryService:
-    """Thread-safe."""
+    """Thread-safe.
 
-    def __init__(self, database: Database, photos: PhotoStore) -> None:
+    Args:
+        method: tells which method's local features can be compared; asked when it is needed, as networks may have to be
+            read for it.
+    """
+
+    def __init__(self, database: Database, photos: PhotoStore, method: Callable[[], str]) -> None:
         self._database = database
         self._photos = photos
+        self._method = method
 
     def page(self, gallery: str, wanted: ItemFilter, *, after: int = 0, limit: int = 100) -> Page:
         """Items and distractors, oldest first.
@@ -191,7 +198,7 @@ class GalleryService:
                 items=items.count(ItemFilter("item")),
                 labels=len(items.labels()),
                 distractors=items.count(ItemFilter("distractor")),
-                without_features=items.count_without_features(),
+                without_features=items.count_without_features(self._method()),
             )
 
     def discard_orphans(self) -> int:

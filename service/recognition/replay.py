@@ -119,5 +119,6 @@ class ReplayService:
             background=model.background,
             far_budget=self._galleries.row(gallery).far_budget,
             pipeline=model.pipeline,
+            verifier=model.verifier,
         )
         return State(recognizer, generation.manifest.change, number, None)
