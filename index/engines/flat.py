@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import faiss
 import numpy as np
+from numpy.typing import NDArray
 
-from index.engines.protocol import ABSENT, Mask, Numbers, Vectors
-from index.errors import DimensionMismatch, GenerationCorrupt, ReadOnlyIndex
+from index.engines.files import map_index, write_index
+from index.engines.kept import exact_among
+from index.engines.ordering import in_order, no_answer
+from index.engines.protocol import ABSENT, IndexStats, Mask, Numbers, Vectors
+from index.engines.selection import Selection
+from index.engines.spec import FlatSpec
+from index.engines.spec_text import spec_text
+from index.engines.threads import use_threads
+from index.errors import DimensionMismatch, ReadOnlyIndex
 
 __all__ = ["FlatIndex"]
 
-_THREADS = faiss.omp_get_max_threads()
-_FEW = 50_000
-"""Vectors that one thread searches sooner than several can meet."""
+_FEW_SELECTED = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """A selection among the rows as they stand: which, their numbers, and the bitmap that FAISS reads."""
+
+    selection: Selection
+    places: NDArray[np.int64]  # of the selected, in ascending order of number
+    ids: Numbers  # of all places
+    bitmap: NDArray[np.uint8]
 
 
 class FlatIndex:
     """Exact inner-product search over float32 vectors.
+
+    Searches may run side by side; a change must run alone.
 
     Args:
         dim: width of the vectors.
@@ -30,6 +48,8 @@ class FlatIndex:
         self._faiss = faiss.IndexIDMap2(faiss.IndexFlatIP(dim))
         self._held: set[int] | None = set()  # None: read-only
         self._mapped = np.empty(0, np.int64)  # the numbers of a read-only index, ascending
+        self._disk_bytes = 0
+        self._chosen: _Chosen | None = None
 
     @classmethod
     def open(cls, path: Path) -> FlatIndex:
@@ -38,24 +58,22 @@ class FlatIndex:
         Raises:
             GenerationCorrupt: the file is not such an index.
         """
-        try:
-            opened = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-        except RuntimeError as error:
-            raise GenerationCorrupt(f"{path.name} is not a readable FAISS index", file=path.name) from error
-        if not isinstance(opened, faiss.IndexIDMap2):
-            raise GenerationCorrupt(
-                f"{path.name} holds a {type(opened).__name__}, expected an IndexIDMap2", file=path.name
-            )
-        index = cls.__new__(cls)
+        opened = map_index(path, faiss.IndexIDMap2)
+        index = cls(opened.d)
         index._faiss = opened
         # FAISS aborts the whole process when a memory-mapped index is added to, so the guard is ours.
         index._held = None
         index._mapped = np.sort(faiss.vector_to_array(opened.id_map).astype(np.int64))
+        index._disk_bytes = path.stat().st_size
         return index
 
     @property
     def dim(self) -> int:
         return int(self._faiss.d)
+
+    @property
+    def spec(self) -> FlatSpec:
+        return FlatSpec()
 
     def __len__(self) -> int:
         return int(self._faiss.ntotal)
@@ -68,24 +86,18 @@ class FlatIndex:
     def contains(self, numbers: Numbers) -> Mask:
         if self._held is not None:
             return np.fromiter((number in self._held for number in numbers.tolist()), np.bool_, len(numbers))
-        if len(self._mapped) == 0:
-            return np.zeros(len(numbers), np.bool_)
-        places = np.minimum(np.searchsorted(self._mapped, numbers), len(self._mapped) - 1)
-        return np.asarray(self._mapped[places] == numbers, np.bool_)
+        return Selection(self._mapped).among(numbers)
 
     def add(self, numbers: Numbers, vectors: Vectors) -> None:
         held = self._writable()
-        if vectors.ndim != 2 or vectors.shape[1] != self.dim:
-            raise DimensionMismatch(
-                f"vectors of shape {vectors.shape} do not fit an index of {self.dim} dimensions",
-                expected=self.dim,
-            )
+        self._check_width(vectors, "vectors")
         if len(numbers) == 0:
             return
         self.remove(numbers.tolist())
         numbers = np.ascontiguousarray(numbers, np.int64)
         self._faiss.add_with_ids(np.ascontiguousarray(vectors, np.float32), numbers)
         held.update(numbers.tolist())
+        self._chosen = None
 
     def remove(self, numbers: Iterable[int]) -> int:
         held = self._writable()
@@ -93,19 +105,27 @@ class FlatIndex:
         if gone:
             self._faiss.remove_ids(faiss.IDSelectorBatch(np.fromiter(gone, np.int64, len(gone))))
             held -= gone
+            self._chosen = None
         return len(gone)
 
-    def search(self, queries: Vectors, k: int) -> tuple[Vectors, Numbers]:
-        k_here = min(k, len(self))
-        similarities = np.full((len(queries), k), -np.inf, np.float32)
-        numbers = np.full((len(queries), k), ABSENT, np.int64)
+    def search(self, queries: Vectors, k: int, *, within: Selection | None = None) -> tuple[Vectors, Numbers]:
+        self._check_width(queries, "queries")
+        chosen = None if within is None else self._choose(within)
+        there = len(self) if chosen is None else len(chosen.places)
+        k_here = min(k, there)
+        similarities, numbers = no_answer(len(queries), k)
         if k_here == 0 or len(queries) == 0:
             return similarities, numbers
-        faiss.omp_set_num_threads(_THREADS if len(self) > _FEW else 1)
-        found, ids = self._faiss.search(np.ascontiguousarray(queries, np.float32), k_here)
-        order = np.lexsort((ids, -found), axis=1)
-        similarities[:, :k_here] = np.take_along_axis(found, order, axis=1)
-        numbers[:, :k_here] = np.take_along_axis(ids, order, axis=1)
+        queries = np.ascontiguousarray(queries, np.float32)
+        use_threads(len(self))
+        if chosen is None:
+            found, ids = in_order(lambda asked: self._faiss.search(queries, asked), k_here, there)
+        elif there <= _FEW_SELECTED:
+            found, places = exact_among(self._rows(), queries, chosen.places)
+            found, ids = found[:, :k_here], chosen.ids[places[:, :k_here]]
+        else:
+            found, ids = in_order(lambda asked: self._search_chosen(queries, asked, chosen), k_here, there)
+        similarities[:, :k_here], numbers[:, :k_here] = found, ids
         return similarities, numbers
 
     def reconstruct(self, numbers: Numbers) -> Vectors:
@@ -119,12 +139,43 @@ class FlatIndex:
         return vectors
 
     def save(self, path: Path) -> None:
-        faiss.write_index(self._faiss, str(path))
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        write_index(self._faiss, path)
+
+    def stats(self) -> IndexStats:
+        return IndexStats(
+            engine=spec_text(self.spec),
+            items=len(self),
+            changes=0,
+            memory_bytes=len(self) * (4 * self.dim + 8),
+            kept_bytes=0,
+            disk_bytes=self._disk_bytes,
+        )
+
+    def _search_chosen(self, queries: Vectors, asked: int, chosen: _Chosen) -> tuple[Vectors, Numbers]:
+        parameters = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(chosen.bitmap))
+        similarities, places = self._rows().search(queries, asked, params=parameters)
+        similarities[places == ABSENT] = -np.inf
+        return similarities, chosen.ids[places]
+
+    def _choose(self, within: Selection) -> _Chosen:
+        """The last selection is kept: an overlay asks again and again about the same."""
+        chosen = self._chosen
+        if chosen is None or chosen.selection is not within:
+            ids = faiss.vector_to_array(self._faiss.id_map).astype(np.int64)
+            mask = within.among(ids)
+            places = np.flatnonzero(mask)
+            chosen = _Chosen(within, places[np.argsort(ids[places])], ids, np.packbits(mask, bitorder="little"))
+            self._chosen = chosen
+        return chosen
+
+    def _rows(self) -> faiss.Index:
+        return faiss.downcast_index(self._faiss.index)
+
+    def _check_width(self, vectors: Vectors, what: str) -> None:
+        if vectors.ndim != 2 or vectors.shape[1] != self.dim:
+            raise DimensionMismatch(
+                f"{what} of shape {vectors.shape} do not fit an index of {self.dim} dimensions", expected=self.dim
+            )
 
     def _writable(self) -> set[int]:
         if self._held is None:

@@ -1,0 +1,48 @@
+"""The order of an answer: most similar first, equals by their number, also where the k-th and the next are equal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from index.engines.protocol import ABSENT, Numbers, Vectors
+
+__all__ = ["best_of", "in_order", "no_answer"]
+
+
+def no_answer(queries: int, k: int) -> tuple[Vectors, Numbers]:
+    """k times nothing for each query."""
+    return np.full((queries, k), -np.inf, np.float32), np.full((queries, k), ABSENT, np.int64)
+
+
+def best_of(similarities: Vectors, numbers: Numbers, k: int) -> tuple[Vectors, Numbers]:
+    """The k best of each row (q, n), n >= k, in order."""
+    order = np.lexsort((numbers, -similarities), axis=1)[:, :k]
+    return np.take_along_axis(similarities, order, axis=1), np.take_along_axis(numbers, order, axis=1)
+
+
+def in_order(search: Callable[[int], tuple[Vectors, Numbers]], k: int, most: int) -> tuple[Vectors, Numbers]:
+    """The k best by a search that leaves open which of equals it gives, and in which order.
+
+    One more than k is asked for, and more again while the last one given equals the k-th: only then is it known which
+    of the equals have the least numbers.
+
+    Args:
+        search: answers with that many, best first, similarity -inf where there are no more.
+        k: at most `most`.
+        most: vectors that there are.
+    """
+    asked = min(k + 1, most)
+    similarities, numbers = search(asked)
+    while asked < most and _cut_among_equals(similarities, k):
+        asked = min(4 * asked, most)
+        similarities, numbers = search(asked)
+    if (similarities[:, 1:] == similarities[:, :-1]).any():
+        return best_of(similarities, numbers, k)
+    return similarities[:, :k], numbers[:, :k]
+
+
+def _cut_among_equals(similarities: Vectors, k: int) -> bool:
+    last = similarities[:, -1]
+    return bool(((last == similarities[:, k - 1]) & ~np.isneginf(last)).any())

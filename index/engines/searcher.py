@@ -1,0 +1,94 @@
+"""The FAISS index that a specification asks for: made, asked and measured. One place that knows all kinds."""
+
+from __future__ import annotations
+
+import faiss
+
+from index.engines.hnsw import hnsw_class, hnsw_parameters, train_hnsw
+from index.engines.ivf import ivf_class, ivf_parameters, ivf_sample, train_ivf
+from index.engines.protocol import Vectors
+from index.engines.scalar import train_scalar
+from index.engines.spec import FlatSpec, HnswSpec, IvfSpec
+
+__all__ = [
+    "TrainedSpec",
+    "faiss_class",
+    "looked_at",
+    "parameters",
+    "resolved",
+    "sample_size",
+    "search_bytes",
+    "train_searcher",
+]
+
+TrainedSpec = FlatSpec | IvfSpec | HnswSpec
+
+_FEW = 20_000
+_ID_BYTES = 8
+
+
+def resolved(spec: TrainedSpec, index: faiss.Index) -> TrainedSpec:
+    """The specification with what depended on the number of vectors filled in."""
+    return spec.model_copy(update={"lists": int(index.nlist)}) if isinstance(spec, IvfSpec) else spec
+
+
+def sample_size(spec: TrainedSpec, items: int) -> int:
+    """How many vectors `train_searcher` learns from."""
+    return ivf_sample(spec.lists_for(items)) if isinstance(spec, IvfSpec) else _FEW
+
+
+def train_searcher(spec: TrainedSpec, dim: int, items: int, sample: Vectors) -> faiss.Index:
+    """An empty index for `items` vectors, which has learned from `sample` (n, d), n >= 1.
+
+    Raises:
+        InvalidEngineSpec: parameters that do not fit the dimension.
+    """
+    if isinstance(spec, IvfSpec):
+        return train_ivf(spec, dim, items, sample)
+    if isinstance(spec, HnswSpec):
+        return train_hnsw(spec, dim, sample)
+    return train_scalar(spec, dim, sample)
+
+
+def faiss_class(spec: TrainedSpec) -> type:
+    """Of the index that `train_searcher` makes."""
+    if isinstance(spec, IvfSpec):
+        return ivf_class(spec)
+    if isinstance(spec, HnswSpec):
+        return hnsw_class(spec)
+    return faiss.IndexScalarQuantizer  # type: ignore[no-any-return]
+
+
+def parameters(
+    spec: TrainedSpec, selector: faiss.IDSelector | None, widen: float, asked: int
+) -> faiss.SearchParameters:
+    """How to search for `asked` vectors, going `widen` times as far as specified."""
+    factor = max(spec.refine, 1)
+    if isinstance(spec, IvfSpec):
+        inner = ivf_parameters(spec, selector, widen)
+    elif isinstance(spec, HnswSpec):
+        inner = hnsw_parameters(spec, selector, widen, asked * factor)
+    else:
+        inner = faiss.SearchParameters(sel=selector) if selector is not None else faiss.SearchParameters()
+    if not spec.refine:
+        return inner
+    return faiss.IndexRefineSearchParameters(k_factor=factor, base_index_params=inner)
+
+
+def looked_at(spec: TrainedSpec, index: faiss.Index) -> int:
+    """About how many vectors a search compares with one query."""
+    items = int(index.ntotal)
+    if isinstance(spec, IvfSpec):
+        return int(index.nlist + items * min(spec.probes, index.nlist) // index.nlist)
+    return min(items, spec.ef * spec.m) if isinstance(spec, HnswSpec) else items
+
+
+def search_bytes(spec: TrainedSpec, index: faiss.Index) -> int:
+    """What searches go through."""
+    items = int(index.ntotal)
+    if isinstance(spec, IvfSpec):
+        return int(items * (index.code_size + _ID_BYTES) + index.nlist * index.d * 4)
+    if isinstance(spec, HnswSpec):
+        links = items * (2 * spec.m * 4 + _ID_BYTES + 4)  # the layers above the lowest add about 1/m of that
+        return int(items * index.storage.sa_code_size() + links + links // spec.m)
+    return int(items * index.sa_code_size())

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from index.engines import (
+    EngineSpec,
+    FlatSpec,
+    GpuSpec,
+    HnswSpec,
+    InvalidEngineSpec,
+    IvfSpec,
+    build,
+    parse_spec,
+    spec_from_json,
+    spec_text,
+)
+
+TEXTS: list[tuple[str, EngineSpec]] = [
+    ("flat", FlatSpec()),
+    ("flat,float16", FlatSpec(storage="float16")),
+    ("ivf,sq8,lists=1024,probes=8", IvfSpec(storage="sq8", lists=1024, probes=8)),
+    ("ivf,pq=64,refine", IvfSpec(pq=64, refine=16)),
+    ("ivf, sq8, refine, keep=float32", IvfSpec(storage="sq8", refine=4, keep="float32")),
+    ("hnsw,m=32,ef=64", HnswSpec(m=32, ef=64)),
+    ("gpu,ivfpq,sharded,devices=0+2", GpuSpec(method="ivfpq", spread="sharded", devices=(0, 2))),
+]
+
+
+@pytest.mark.parametrize(("text", "spec"), TEXTS)
+def test_texts(text: str, spec: EngineSpec) -> None:
+    assert parse_spec(text) == spec
+
+
+small = st.integers(1, 64)
+specs = st.one_of(
+    st.builds(FlatSpec, storage=st.sampled_from(["float32", "float16"])),
+    st.builds(FlatSpec, storage=st.just("sq8"), refine=small, keep=st.sampled_from(["float16", "float32", None])),
+    st.builds(
+        IvfSpec, storage=st.sampled_from(["float16", "sq8"]), lists=st.none() | small, probes=small, refine=small
+    ),
+    st.builds(IvfSpec, pq=small, refine=small),
+    st.builds(HnswSpec, m=st.integers(2, 64), construction=st.integers(4, 64), ef=small),
+    st.builds(GpuSpec, method=st.sampled_from(["flat", "ivfpq"]), spread=st.just("sharded"), devices=st.just((0, 1))),
+    st.builds(GpuSpec, method=st.just("cagra"), degree=st.integers(2, 64)),
+)
+
+
+@given(specs)
+def test_a_spec_survives_its_text_and_its_json(spec: EngineSpec) -> None:
+    assert parse_spec(spec_text(spec)) == spec
+    assert spec_from_json(json.loads(spec.model_dump_json())) == spec
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("ifv", ["'ifv'", "flat, ivf, hnsw, gpu"]),
+        ("ivf,sq9", ["'sq9'", "sq8", "probes"]),
+        ("flat,probes=3", ["flat has no 'probes'", "refine"]),
+        ("ivf,probes=many", ["probes", "'many'", "whole number"]),
+        ("ivf,probes=0", ["probes", "0", "greater than or equal to 1"]),
+        ("ivf,sq8,float16", ["storage is given twice"]),
+        ("ivf,sq8,pq=64", ["pq=64", "sq8", "give one"]),
+        ("ivf,float32,keep=float16", ["keep=float16", "keep=float32"]),
+        ("flat,refine=4", ["refine is for sq8"]),
+        ("ivf,keep=half", ["keep", "'half'", "float16"]),
+        ("gpu,cagra,sharded", ["cagra", "replicated"]),
+    ],
+)
+def test_what_is_wrong_is_named_with_what_would_do(text: str, words: list[str]) -> None:
+    with pytest.raises(InvalidEngineSpec) as caught:
+        parse_spec(text)
+    for word in words:
+        assert word in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"kind": "milvus"}, ["milvus", "flat, ivf, hnsw"]),
+        ({"lists": 3}, ["kind"]),
+        ({"kind": "ivf", "nprobe": 3}, ["'nprobe'", "probes"]),
+        ("ivf", ["kind"]),
+    ],
+)
+def test_json_that_is_none(body: object, words: list[str]) -> None:
+    with pytest.raises(InvalidEngineSpec) as caught:
+        spec_from_json(body)
+    for word in words:
+        assert word in caught.value.message
+
+
+def test_codes_must_divide_the_dimensions() -> None:
+    with pytest.raises(InvalidEngineSpec, match=r"pq=5 makes 10 codes, which do not divide 8 .* 1, 2, 4"):
+        build(parse_spec("ivf,pq=5"), 8, [(np.arange(40), np.eye(8, dtype=np.float32).repeat(5, axis=0))])
+
+
+@pytest.mark.parametrize(("items", "lists"), [(0, 1), (100, 12), (10_000, 512), (100_000, 1024), (1_000_000, 4096)])
+def test_lists_follow_the_number_of_vectors(items: int, lists: int) -> None:
+    """Four times the root, as a power of two, and at least eight vectors a list."""
+    assert IvfSpec().lists_for(items) == lists
