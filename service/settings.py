@@ -24,6 +24,10 @@ __all__ = ["PREFIX", "Settings", "settings_markdown"]
 PREFIX = "WHICHONE_"
 Count = Annotated[int, Field(ge=1)]
 
+_COSTLY_PAIRS = {"photos": 6, "budget_ms": 20_000.0}
+"""LightGlue takes up to half a second a pair on one core: fewer photos are looked at, but all of them, as an answer that
+was cut short could differ the next time."""
+
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -152,9 +156,10 @@ class Settings(BaseSettings):
     @property
     def pipeline(self) -> Pipeline:
         """What is between an embedding and a verdict."""
+        costly = _COSTLY_PAIRS if self.verifier.endswith("-lightglue") else {}
         return Pipeline(
             adaptation=Adaptation(wccn=self.adaptation),
-            verification=Verification(mode=self.verification, verifier=self.verifier),
+            verification=Verification.model_validate({"mode": self.verification, "verifier": self.verifier, **costly}),
         )
 
     @property

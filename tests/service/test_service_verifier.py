@@ -93,3 +93,10 @@ def test_a_verifier_that_is_not_there_stops_the_start(tmp_path: Path, bundle: Pa
         workspace.start()
     with pytest.raises(InvalidSetting, match="WHICHONE_VERIFIER cannot be used: Input should be 'rootsift', 'aliked'"):
         settings_of(tmp_path, bundle, verifier="orb")
+
+
+def test_costly_pairs_are_few_and_never_cut_short(tmp_path: Path, bundle: Path) -> None:
+    plain = settings_of(tmp_path, bundle, verifier="xfeat").pipeline.verification
+    costly = settings_of(tmp_path, bundle, verifier="disk-lightglue").pipeline.verification
+    assert (plain.verifier, plain.photos, costly.verifier, costly.photos) == ("xfeat", 24, "disk-lightglue", 6)
+    assert costly.budget_ms / costly.photos >= 1000
