@@ -25,7 +25,7 @@ PREFIX = "WHICHONE_"
 Count = Annotated[int, Field(ge=1)]
 
 _COSTLY_PAIRS = {"photos": 6, "budget_ms": 20_000.0}
-"""LightGlue takes up to half a second a pair on one core: fewer photos are looked at, but all of them, as an answer that
+"""LightGlue takes up to half a second a pair on one core: fewer photos are looked at, but all of them: an answer that
 was cut short could differ the next time."""
 
 
