@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from index.engines.files import map_index, write_index
 from index.engines.kept import exact_among
-from index.engines.ordering import in_order, no_answer
+from index.engines.ordering import in_order, no_answer, padded
 from index.engines.protocol import ABSENT, IndexStats, Mask, Numbers, Vectors
 from index.engines.selection import Selection
 from index.engines.spec import FlatSpec
@@ -113,9 +113,8 @@ class FlatIndex:
         chosen = None if within is None else self._choose(within)
         there = len(self) if chosen is None else len(chosen.places)
         k_here = min(k, there)
-        similarities, numbers = no_answer(len(queries), k)
         if k_here == 0 or len(queries) == 0:
-            return similarities, numbers
+            return no_answer(len(queries), k)
         queries = np.ascontiguousarray(queries, np.float32)
         use_threads(len(self))
         if chosen is None:
@@ -125,8 +124,7 @@ class FlatIndex:
             found, ids = found[:, :k_here], chosen.ids[places[:, :k_here]]
         else:
             found, ids = in_order(lambda asked: self._search_chosen(queries, asked, chosen), k_here, there)
-        similarities[:, :k_here], numbers[:, :k_here] = found, ids
-        return similarities, numbers
+        return padded(found, ids, k)
 
     def reconstruct(self, numbers: Numbers) -> Vectors:
         numbers = np.ascontiguousarray(numbers, np.int64)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from embedding.errors import DeviceUnavailable
 from index.engines.errors import InvalidEngineSpec
 from index.engines.kept import exact_among, read_kept
-from index.engines.ordering import best_of, no_answer
+from index.engines.ordering import best_of, no_answer, padded
 from index.engines.protocol import ABSENT, BLOCK, IndexStats, Mask, Numbers, Vectors
 from index.engines.searcher import TrainedSpec
 from index.engines.selection import Selection
@@ -155,13 +155,10 @@ class GpuIndex:
         mask = None if within is None else prepare(within, self.numbers()).mask
         there = len(self) if mask is None else int(np.count_nonzero(mask))
         k_here = min(k, there)
-        similarities, numbers = no_answer(len(queries), k)
         if k_here == 0 or len(queries) == 0:
-            return similarities, numbers
-        queries = np.ascontiguousarray(queries, np.float32)
-        found, places = self._search(queries, k_here, mask, there)
-        similarities[:, :k_here], numbers[:, :k_here] = found, self.numbers()[places]
-        return similarities, numbers
+            return no_answer(len(queries), k)
+        similarities, places = self._search(np.ascontiguousarray(queries, np.float32), k_here, mask, there)
+        return padded(similarities, self.numbers()[places], k)
 
     def reconstruct(self, numbers: Numbers) -> Vectors:
         return self._cpu.reconstruct(numbers)

@@ -8,7 +8,7 @@ import numpy as np
 
 from index.engines.protocol import ABSENT, Numbers, Vectors
 
-__all__ = ["best_of", "in_order", "no_answer"]
+__all__ = ["best_of", "in_order", "no_answer", "padded"]
 
 
 def no_answer(queries: int, k: int) -> tuple[Vectors, Numbers]:
@@ -16,9 +16,21 @@ def no_answer(queries: int, k: int) -> tuple[Vectors, Numbers]:
     return np.full((queries, k), -np.inf, np.float32), np.full((queries, k), ABSENT, np.int64)
 
 
+def padded(similarities: Vectors, numbers: Numbers, k: int) -> tuple[Vectors, Numbers]:
+    """Rows (q, n), n <= k, filled up with nothing to (q, k)."""
+    here = similarities.shape[1]
+    if here == k:
+        return similarities, numbers
+    all_similarities, all_numbers = no_answer(len(similarities), k)
+    all_similarities[:, :here], all_numbers[:, :here] = similarities, numbers
+    return all_similarities, all_numbers
+
+
 def best_of(similarities: Vectors, numbers: Numbers, k: int) -> tuple[Vectors, Numbers]:
     """The k best of each row (q, n), n >= k, in order."""
     order = np.lexsort((numbers, -similarities), axis=1)[:, :k]
+    if len(order) == 1:  # a third of the time of what serves any number of rows
+        return similarities[:, order[0]], numbers[:, order[0]]
     return np.take_along_axis(similarities, order, axis=1), np.take_along_axis(numbers, order, axis=1)
 
 
@@ -35,6 +47,10 @@ def in_order(search: Callable[[int], tuple[Vectors, Numbers]], k: int, most: int
     """
     asked = min(k + 1, most)
     similarities, numbers = search(asked)
+    if len(similarities) == 1:
+        row = similarities[0].tolist()
+        if len(set(row)) == len(row):  # the common case: no equals, no more to do
+            return similarities[:, :k], numbers[:, :k]
     while asked < most and _cut_among_equals(similarities, k):
         asked = min(4 * asked, most)
         similarities, numbers = search(asked)

@@ -7,8 +7,9 @@ a selection is a bitmap over places, and no table from numbers to places is need
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import faiss
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from index.engines.files import beside, map_index, map_numbers, write_index, write_numbers
 from index.engines.kept import empty_kept, exact_among, read_kept
-from index.engines.ordering import in_order, no_answer
+from index.engines.ordering import in_order, no_answer, padded
 from index.engines.protocol import ABSENT, IndexStats, Mask, Numbers, Vectors
 from index.engines.searcher import TrainedSpec, faiss_class, looked_at, parameters, resolved, search_bytes
 from index.engines.selection import Selection
@@ -32,6 +33,8 @@ _FEW_SELECTED = 2_000
 
 _FURTHER = 8
 
+KnownParameters: TypeAlias = dict[tuple[int, float], faiss.SearchParameters]
+
 
 @dataclass(frozen=True, slots=True)
 class PreparedSelection:
@@ -39,9 +42,10 @@ class PreparedSelection:
 
     Attributes:
         count: vectors selected.
-        places: of those, ascending; only where they are few, or asked for.
+        mask: which, over places.
         selector: FAISS's; None where all are selected.
         bitmap: what the selector reads; kept alive with it.
+        parameters: made so far, by how many were asked for and how far the search went.
     """
 
     selection: Selection
@@ -49,6 +53,7 @@ class PreparedSelection:
     mask: Mask
     selector: faiss.IDSelector | None
     bitmap: NDArray[np.uint8]
+    parameters: KnownParameters = field(default_factory=dict)
 
     def places(self) -> NDArray[np.int64]:
         """The places selected, ascending."""
@@ -85,7 +90,7 @@ class TrainedIndex:
         self._disk_bytes = disk_bytes
         self._asked = faiss.IndexRefine(searcher, kept) if spec.refine else searcher
         self._prepared: PreparedSelection | None = None
-        self._plain: dict[int, faiss.SearchParameters] = {}
+        self._plain: KnownParameters = {}
 
     @classmethod
     def open(cls, path: Path, spec: TrainedSpec, *, expected: type | None = None) -> TrainedIndex:
@@ -162,11 +167,7 @@ class TrainedIndex:
             return no_answer(len(queries), k)
         queries = np.ascontiguousarray(queries, np.float32)
         similarities, places = self._search(queries, k_here, there, chosen)
-        if k_here == k:
-            return similarities, self._numbers[places]
-        all_similarities, numbers = no_answer(len(queries), k)
-        all_similarities[:, :k_here], numbers[:, :k_here] = similarities, self._numbers[places]
-        return all_similarities, numbers
+        return padded(similarities, self._numbers[places], k)
 
     def exact(self, queries: Vectors, k: int) -> tuple[Vectors, Numbers]:
         """What `search` would find if it looked at every kept vector; k at most their number."""
@@ -215,7 +216,8 @@ class TrainedIndex:
             return similarities[:, :k], places[:, :k]
         widen = len(self) / there
         found = self._as_far(queries, k, there, chosen, widen)
-        while (short := np.isneginf(found[0][:, -1])).any():
+        while found[0][:, -1].min() == -np.inf:
+            short = np.isneginf(found[0][:, -1])
             # Too few of the lists or the graph were looked at to find k.
             widen *= _FURTHER
             if widen > len(self):
@@ -243,15 +245,16 @@ class TrainedIndex:
         several = looked_at(self._spec, self._searcher) * len(queries) if len(queries) > 1 else 0
         use_threads(several)
         similarities, places = self._asked.search(queries, asked, params=self._parameters(asked, chosen, widen))
-        similarities[places == ABSENT] = -np.inf
+        if places[:, -1].min() == ABSENT:
+            similarities[places == ABSENT] = -np.inf
         return similarities, places
 
     def _parameters(self, asked: int, chosen: PreparedSelection | None, widen: float) -> faiss.SearchParameters:
-        if (chosen is not None and chosen.selector is not None) or widen != 1:
-            return parameters(self._spec, None if chosen is None else chosen.selector, widen, asked)
-        if asked not in self._plain:
-            self._plain[asked] = parameters(self._spec, None, 1, asked)
-        return self._plain[asked]
+        """Made once for each number asked for: making them takes as long as a fast search."""
+        known = self._plain if chosen is None else chosen.parameters
+        if (asked, widen) not in known:
+            known[asked, widen] = parameters(self._spec, None if chosen is None else chosen.selector, widen, asked)
+        return known[asked, widen]
 
 
 def _keeps_itself(spec: TrainedSpec) -> bool:
