@@ -169,11 +169,11 @@ def _check_sizes(shape: Sequence[object], bundle: Bundle) -> None:
     """Whether the graph takes what every view gives it; a name in place of a number means that any will do."""
     manifest = bundle.manifest
     for look in looks(Image.new("RGB", (8, 8)), manifest.views, manifest.preprocess):
-        side = look.spec.crop
-        if any(isinstance(fixed, int) and fixed != side for fixed in shape[2:]):
+        high, wide = look.spec.size
+        if any(isinstance(fixed, int) and fixed != side for fixed, side in zip(shape[2:], (high, wide), strict=True)):
             raise BundleInvalid(
                 f"The model of {bundle.id} takes photos of {shape[2]} x {shape[3]} pixels, but its views "
-                f"({', '.join(manifest.views)}) give some of {side}; export it with a free height and width.",
+                f"({', '.join(manifest.views)}) give some of {high} x {wide}; export it with a free height and width.",
                 bundle=bundle.id,
             )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_serializer, model_validator
 
 from embedding.preprocess import PreprocessSpec
 from embedding.views import check_view, side_needed
@@ -62,6 +62,10 @@ class Manifest(BaseModel):
     files: dict[FileName, Sha256] = Field(default_factory=dict)
     recipe: dict[str, Any] = Field(default_factory=dict)
     metrics: dict[str, Any] = Field(default_factory=dict)
+
+    @field_serializer("preprocess")
+    def _preprocess_as_json(self, spec: PreprocessSpec) -> dict[str, Any]:
+        return spec.as_json()
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

@@ -5,7 +5,8 @@ mirrored        the same, left and right exchanged
 whole           all of the photo squeezed into the model's input, whatever its shape
 close           its central 62 %, of width and of height
 ten-crop        a square at each corner and in the centre, and their mirrored twins (Krizhevsky et al., ImageNet
-                Classification with Deep Convolutional Neural Networks, 2012, section 4.1)
+                Classification with Deep Convolutional Neural Networks, 2012, section 4.1); where the preprocessing
+                squashes photos before it cuts, parts of the photo's own shape, which become squares
 scales:A,B,...  the photo once for each factor, at so many times the usual size of the model's input
 
 Each look costs one run of the model; one at scale S about S x S of a run. All looks weigh the same in the mean.
@@ -87,11 +88,11 @@ def _looks(image: Image.Image, view: str, spec: PreprocessSpec) -> list[Look]:
 def _side_needed(view: str, spec: PreprocessSpec) -> int:
     check_view(view)
     if view == "whole":
-        return spec.crop
+        return max(spec.size)
     if view == "close":
         return math.ceil(spec.side_needed / _CLOSE)
     if view == "ten-crop":
-        return math.ceil(spec.crop / _corner(spec))
+        return math.ceil(max(spec.size) / _corner(spec))
     if view.startswith(_SCALES):
         return max(_scaled(spec, scale).side_needed for scale in _scales_of(view))
     return spec.side_needed
@@ -117,10 +118,11 @@ def _close(image: Image.Image, spec: PreprocessSpec) -> list[Look]:
 
 def _ten_crop(image: Image.Image, spec: PreprocessSpec) -> list[Look]:
     """Corners first, then the centre; each followed by its twin."""
-    side = max(1, round(min(image.size) * _corner(spec)))
-    right, bottom = image.width - side, image.height - side
+    sides = image.size if spec.mode == "squash_crop" else (min(image.size),) * 2
+    wide, high = (max(1, round(side * _corner(spec))) for side in sides)
+    right, bottom = image.width - wide, image.height - high
     places = [(0, 0), (right, 0), (0, bottom), (right, bottom), (right // 2, bottom // 2)]
-    squares = [image.crop((x, y, x + side, y + side)) for x, y in places]
+    squares = [image.crop((x, y, x + wide, y + high)) for x, y in places]
     # What is a square already is only brought to size: a second central cut would lose the corners again.
     return [Look(seen, _squeezed(spec)) for square in squares for seen in (square, ImageOps.mirror(square))]
 
@@ -143,9 +145,10 @@ def _squeezed(spec: PreprocessSpec) -> PreprocessSpec:
 
 
 def _scaled(spec: PreprocessSpec, scale: float) -> PreprocessSpec:
-    crop, resize = round(spec.crop * scale), round(spec.resize * scale)
+    sizes = {"crop": spec.crop, "resize": spec.resize, "width": spec.width}
+    scaled = {name: round(side * scale) for name, side in sizes.items() if side is not None}
     # Built, not copied: the sizes are checked again.
-    return PreprocessSpec.model_validate(spec.model_dump() | {"crop": crop, "resize": resize})
+    return PreprocessSpec.model_validate(spec.model_dump() | scaled)
 
 
 def _scales_of(view: str) -> list[float]:

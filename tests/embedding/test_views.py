@@ -52,6 +52,22 @@ def test_ten_crop_looks_at_corners_and_centre_and_their_twins() -> None:
     np.testing.assert_allclose(preprocess(*seen[8]), preprocess(photo, PLAIN), atol=2.1 * 2 / 255)
 
 
+def test_ten_crop_of_a_squashed_photo_has_the_photos_own_shape() -> None:
+    """32 / 36 of each side, as the central cut has it."""
+    spec = PreprocessSpec.model_validate(SPEC | {"mode": "squash_crop"})
+    seen = looks(scene(90, 45), ["ten-crop"], spec)
+    assert len(seen) == 10
+    assert {look.image.size for look in seen} == {(80, 40)}
+    assert {(look.spec.mode, look.spec.size) for look in seen} == {("squash", (32, 32))}
+    assert seen[2].image.tobytes() == scene(90, 45).crop((10, 0, 90, 40)).tobytes()
+
+
+def test_scales_of_a_wide_input_stay_wide() -> None:
+    spec = PreprocessSpec.model_validate(SPEC | {"mode": "squash", "resize": 32, "crop": 32, "width": 48})
+    assert [look.spec.size for look in looks(scene(), ["scales:1,2"], spec)] == [(32, 48), (64, 96)]
+    assert side_needed(("whole",), spec) == 48
+
+
 def test_a_square_input_without_a_margin_gets_corners_of_its_own() -> None:
     spec = PLAIN.model_copy(update={"mode": "squash", "resize": 32})
     assert looks(scene(80, 64), ("ten-crop",), spec)[0].image.size == (56, 56)  # 64 * 224 / 256

@@ -55,7 +55,7 @@ def _sentences(bundle: Bundle) -> str:
     spec = manifest.preprocess
     lines = [
         f"{manifest.id} in {bundle.folder}: {manifest.dim} numbers a photo, "
-        f"photos of {spec.crop} pixels ({spec.mode}), {_megabytes(bundle):.1f} MB"
+        f"photos of {' x '.join(map(str, spec.size))} pixels ({spec.mode}), {_megabytes(bundle):.1f} MB"
     ]
     graph = metrics.get("stored_graph", metrics["float32_graph"])
     for number, member in enumerate(manifest.recipe["joined_from"]):

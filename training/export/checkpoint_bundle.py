@@ -79,13 +79,13 @@ def export_checkpoint(checkpoint: Path, out: Path, wanted: Wanted) -> Bundle:
 def _with_models(folder: Path, draft: Draft, network: PhotoEmbedder, material: Material) -> Draft:
     spec, wanted = draft.trained.preprocess, draft.wanted
     if not wanted.any_size:
-        network.network.backbone.fix_size(spec.crop, spec.crop)
+        network.network.backbone.fix_size(*spec.size)
     compared = _batch(material.compared, spec)
     models: dict[Precision, str] = {"float32": MODEL}
     with tempfile.TemporaryDirectory() as scratch:
         full = Path(scratch) / MODEL
         outputs = (OUTPUT, SCORES) if draft.with_scores else (OUTPUT,)
-        export_graph(network, full, size=spec.crop, outputs=outputs, any_size=wanted.any_size)
+        export_graph(network, full, size=spec.size, outputs=outputs, any_size=wanted.any_size)
         figures: dict[str, Any] = {
             "parity_photos": len(compared),
             "float32_graph": _exact(network, full, compared).as_json(),
@@ -117,7 +117,7 @@ def _exact(network: nn.Module, path: Path, batch: NDArray[np.float32]) -> Parity
 def _check_other_size(draft: Draft, network: nn.Module, path: Path, photos: Sequence[Image.Image]) -> None:
     """That the graph takes photos of another size, by 32 pixels: most networks halve a photo five times."""
     side = draft.trained.preprocess.crop + 32
-    larger = draft.trained.preprocess.model_copy(update={"mode": "squash", "resize": side, "crop": side})
+    larger = draft.trained.preprocess.model_copy(update={"mode": "squash", "resize": side, "crop": side, "width": None})
     try:
         _exact(network, path, _batch(photos, larger))
     except Exception as error:  # torch's and ONNX Runtime's share no base but this

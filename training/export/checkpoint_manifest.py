@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from embedding.bundle import BundleInvalid
 from embedding.manifest import Manifest, Precision
+from embedding.preprocess import PreprocessSpec
 from training.export.onnx_graph import OUTPUT, SCORES
 from training.recipes.mistakes import sentence
 from training.run.trained import Trained
@@ -96,7 +97,7 @@ def manifest_of(draft: Draft) -> Manifest:
             "photos_sha256": checkpoint.data,
             "trained_with": dict(checkpoint.versions),
             "exported_with": versions(),
-            "photo_size": "any" if wanted.any_size else trained.preprocess.crop,
+            "photo_size": "any" if wanted.any_size else _sides(trained.preprocess),
             "weights_stored_as": "float16" if wanted.half else "float32",
             **draft.origins,
         },
@@ -114,6 +115,11 @@ def checked_manifest(**fields: Any) -> Manifest:
         return Manifest.model_validate(fields)
     except ValidationError as error:
         raise BundleInvalid(f"The bundle's manifest would not be valid: {sentence(error, Manifest)}.") from error
+
+
+def _sides(spec: PreprocessSpec) -> int | list[int]:
+    """Side of the photos, or height and width."""
+    return spec.crop if spec.width is None else list(spec.size)
 
 
 def _validation(trained: Trained) -> dict[str, Any]:

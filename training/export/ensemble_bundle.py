@@ -69,7 +69,7 @@ class _Plan:
     fronts: tuple[Front, ...]
     shares: tuple[float, ...]
     preprocess: PreprocessSpec
-    side: int | None
+    size: tuple[int, int] | None
     labels: tuple[str, ...] | None
 
     @property
@@ -129,7 +129,7 @@ def _plan(bundles: Sequence[Bundle], wanted: Joining) -> _Plan:
         fronts,
         _shares(wanted.weights, len(bundles)),
         preprocess,
-        preprocess.crop if fixed else None,
+        preprocess.size if fixed else None,
         _labels(bundles),
     )
 
@@ -183,7 +183,7 @@ def _write_model(plan: _Plan, wanted: Joining, target: Path, photos: Photos) -> 
             )
             for bundle, front, share in zip(plan.bundles, plan.fronts, plan.shares, strict=True)
         ],
-        side=plan.side,
+        size=plan.size,
         with_scores=plan.labels is not None,
     )
     with tempfile.TemporaryDirectory() as scratch:
@@ -227,13 +227,13 @@ def _manifest(plan: _Plan, wanted: Joining, figures: dict[str, Any]) -> Manifest
                     "sha256": bundle.sha256,
                     "share": share,
                     "input": str(front),
-                    "preprocess": bundle.manifest.preprocess.model_dump(mode="json"),
+                    "preprocess": bundle.manifest.preprocess.as_json(),
                     "temperature": bundle.manifest.temperature,
                     "made": bundle.manifest.recipe,
                 }
                 for bundle, front, share in zip(plan.bundles, plan.fronts, plan.shares, strict=True)
             ],
-            "photo_size": "any" if plan.side is None else plan.side,
+            "photo_size": "any" if plan.size is None else list(plan.size),
             "weights_stored_as": "float16" if wanted.half else "as the members have them",
             "made_with": {name: version(name) for name in ("onnx", "onnxruntime")},
         },

@@ -65,7 +65,7 @@ class _Parts:
         return output
 
 
-def join_graphs(members: Sequence[Member], *, side: int | None, with_scores: bool) -> onnx.ModelProto:
+def join_graphs(members: Sequence[Member], *, size: tuple[int, int] | None, with_scores: bool) -> onnx.ModelProto:
     """One graph of several.
 
     Its `embedding` holds the members' unit embeddings one after the other, each times the root of its share, so that a
@@ -74,7 +74,7 @@ def join_graphs(members: Sequence[Member], *, side: int | None, with_scores: boo
 
     Args:
         members: two or more.
-        side: of the photos in pixels; None: any that the members take.
+        size: height and width of the photos in pixels; None: any that the members take.
         with_scores: whether it gives class scores; then every member does, of the same classes.
 
     Raises:
@@ -95,7 +95,7 @@ def join_graphs(members: Sequence[Member], *, side: int | None, with_scores: boo
     if with_scores:
         _scores(parts, names, members)
     joined = helper.make_model(
-        helper.make_graph(parts.nodes, "joined", [_input(side)], _outputs(members, with_scores), parts.constants),
+        helper.make_graph(parts.nodes, "joined", [_input(size)], _outputs(members, with_scores), parts.constants),
         opset_imports=[helper.make_opsetid(domain, version) for domain, version in opsets.items()],
         ir_version=max(member.model.ir_version for member in members),
         functions=functions,
@@ -202,8 +202,8 @@ def _scores(parts: _Parts, names: Sequence[str], members: Sequence[Member]) -> N
     parts.node("Sub", [total, many], SCORES)
 
 
-def _input(side: int | None) -> onnx.ValueInfoProto:
-    sizes: tuple[int | str, int | str] = ("h", "w") if side is None else (side, side)
+def _input(size: tuple[int, int] | None) -> onnx.ValueInfoProto:
+    sizes: tuple[int | str, int | str] = ("h", "w") if size is None else size
     return helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", 3, *sizes])
 
 

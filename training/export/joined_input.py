@@ -96,6 +96,11 @@ def _check_same_part(lead: PreprocessSpec, spec: PreprocessSpec) -> None:
             "bundles of one mode.",
             modes=sorted({lead.mode, spec.mode}),
         )
+    if (lead.grey, lead.width and lead.size) != (spec.grey, spec.width and spec.size):
+        raise MembersDiffer(
+            "Bundles join where all see colours or all see grey, and where all inputs are square or all of one size; "
+            f"one wants {_sight(lead)}, another {_sight(spec)}."
+        )
     if lead.mode == "letterbox" and lead.mean != spec.mean:
         raise MembersDiffer(
             f"Two letterbox bundles fill margins with different mean colours ({lead.mean} and {spec.mean}); "
@@ -107,6 +112,10 @@ def _check_same_part(lead: PreprocessSpec, spec: PreprocessSpec) -> None:
             f"ONNX scales by {' or '.join(_RESIZES)} alone; join bundles with resize {lead.resize}, or export it with "
             "one of those."
         )
+
+
+def _sight(spec: PreprocessSpec) -> str:
+    return f"{'grey' if spec.grey else 'colours'} at {spec.size[0]} x {spec.size[1]}"
 
 
 def _seen(spec: PreprocessSpec, resize: int) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from embedding.manifest import DISTRACTORS, Manifest
+from embedding.preprocess import PreprocessSpec
 from training.run.trained import Trained
 
 __all__ = ["model_card", "notice"]
@@ -38,7 +39,7 @@ def model_card(manifest: Manifest) -> str:
 
 {training.get("description", "")}
 
-- Backbone: {manifest.backbone}; embeddings of {manifest.dim} numbers; photos of {spec.crop} pixels ({spec.mode}).
+- Backbone: {manifest.backbone}; embeddings of {manifest.dim} numbers; pixels of a photo: {_photo(spec)}.
 - Licence: {manifest.license}
 - Gives: {", ".join(manifest.outputs)}; views: {", ".join(manifest.views)}
 - Models: {", ".join(f"{name} ({precision})" for precision, name in manifest.models.items())}
@@ -62,6 +63,11 @@ Recipe {training.get("name")}, stage {recipe.get("stage")}, after {recipe.get("s
 The figures are of this training's own validation photos. A gallery of other things should be measured by itself
 (`whichone evaluate`) before anyone relies on it; thresholds and confidences are the gallery's, not the model's.
 """
+
+
+def _photo(spec: PreprocessSpec) -> str:
+    high, wide = spec.size
+    return f"{high} x {wide} ({spec.mode}{', grey' if spec.grey else ''})"
 
 
 def _table(metrics: Mapping[str, Any]) -> str:

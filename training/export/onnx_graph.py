@@ -50,17 +50,23 @@ class Parity:
 
 
 def export_graph(
-    model: nn.Module, path: Path, *, size: int, outputs: Sequence[str] = (OUTPUT,), any_size: bool = True
+    model: nn.Module,
+    path: Path,
+    *,
+    size: int | tuple[int, int],
+    outputs: Sequence[str] = (OUTPUT,),
+    any_size: bool = True,
 ) -> None:
     """Write `model` as ONNX with a dynamic batch and photo size.
 
     Args:
         model: in evaluation mode, (n, 3, h, w) -> (n, d), or a tuple of several outputs.
         path: the file to write.
-        size: side of the example photo.
+        size: side of the example photo, or its height and width.
         outputs: names of what the model gives, in order.
         any_size: whether photos of other sizes work, too; otherwise those of the example's alone.
     """
+    high, wide = (size, size) if isinstance(size, int) else size
     axes = {INPUT: {0: "n", 2: "h", 3: "w"} if any_size else {0: "n"}, **{name: {0: "n"} for name in outputs}}
     with warnings.catch_warnings():
         # The tracing exporter is called old, but the new one reasons for seven minutes about the symbolic paddings of
@@ -70,7 +76,7 @@ def export_graph(
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         torch.onnx.export(
             model,
-            (torch.zeros(2, 3, size, size),),
+            (torch.zeros(2, 3, high, wide),),
             str(path),
             input_names=[INPUT],
             output_names=list(outputs),

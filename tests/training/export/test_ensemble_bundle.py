@@ -55,8 +55,8 @@ Make = Callable[..., Bundle]
 
 @pytest.fixture(autouse=True)
 def few_photos(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Background and comparison on three of the photos, small: joining tiny networks takes no longer than it must."""
-    monkeypatch.setattr(joined_check, "load_package_photos", lambda: _photos(PACKAGE_PHOTOS[:3]))
+    """Background and comparison on two of the photos, small: joining tiny networks takes no longer than it must."""
+    monkeypatch.setattr(joined_check, "load_package_photos", lambda: _photos(PACKAGE_PHOTOS[:2]))
 
 
 def network(dim: int, seed: int, *, scores: bool = False, opset: int = 18, side: int | None = None) -> onnx.ModelProto:
@@ -95,7 +95,7 @@ def make(tmp_path: Path) -> Make:
         (folder / "NOTICE").write_text(f"drawn for {name}\n")
         if labels:
             (folder / "labels.json").write_text(json.dumps(labels))
-        spec = SPEC | {key: fields.pop(key) for key in tuple(fields) if key in SPEC}
+        spec = SPEC | {key: fields.pop(key) for key in tuple(fields) if key in PreprocessSpec.model_fields}
         body = {
             "name": name,
             "version": "1",
@@ -148,7 +148,7 @@ def test_a_cosine_is_the_weighted_mean_of_the_members_cosines(make: Make, tmp_pa
     assert [part["share"] for part in manifest.recipe["joined_from"]] == [0.75, 0.25]
     assert [part["input"] for part in manifest.recipe["joined_from"]] == ["as it comes"] * 2
     assert manifest.metrics["float32_graph"]["0: one@1"]["min_cosine"] > 0.999999
-    assert both.distractors().shape == (3, 13)
+    assert both.distractors().shape == (2, 13)
     assert manifest.recipe["photo_size"] == "any"
     assert run_graph(both.folder / "model.onnx", np.zeros((1, 3, 40, 88), np.float32))[OUTPUT].shape == (1, 13)
     notice = (both.folder / "NOTICE").read_text()
@@ -163,7 +163,7 @@ def test_members_of_other_sizes_and_numbers_see_what_they_see_alone(make: Make, 
     scaled = make("scaled", resize=54, crop=48, **IMAGENET)
     joined = join(tmp_path / "all", first, cut, scaled)
     assert joined.manifest.preprocess == first.manifest.preprocess
-    assert joined.manifest.recipe["photo_size"] == 64
+    assert joined.manifest.recipe["photo_size"] == [64, 64]
     inputs = [part["input"] for part in joined.manifest.recipe["joined_from"]]
     assert inputs == [
         "as it comes",
@@ -211,7 +211,7 @@ def test_scores_of_other_labels_are_left_out(make: Make, tmp_path: Path) -> None
 def test_scores_stay_exact_where_probabilities_underflow() -> None:
     front = joined_input([PreprocessSpec.model_validate(SPEC)] * 2)[1]
     model = network(4, 0, scores=True)
-    joined = join_graphs([Member(model, one, 4, 0.5, temperature=1e-4) for one in front], side=None, with_scores=True)
+    joined = join_graphs([Member(model, one, 4, 0.5, temperature=1e-4) for one in front], size=None, with_scores=True)
     photo = np.stack([preprocess(one, PreprocessSpec.model_validate(SPEC)) for one in photos()[:1]])
     logits = run(model, SCORES, photo).astype(np.float64) / 1e-4
     expected = logits - logits.max() - np.log(np.exp(logits - logits.max()).sum())
@@ -288,7 +288,7 @@ def test_the_graph_scales_as_pillow_scales(interpolation: str) -> None:
         ir_version=9,
     )
     members = [Member(plain, front, 3 * spec.crop**2, 0.5) for front, spec in zip(fronts, (wide, narrow), strict=True)]
-    model = join_graphs(members, side=joined.crop, with_scores=False)
+    model = join_graphs(members, size=joined.size, with_scores=False)
     model.graph.output.append(helper.make_tensor_value_info(f"member1/{OUTPUT}", TensorProto.FLOAT, ["n", "d"]))
     step = 1 / 255 / min(IMAGENET["std"])
     for low, high, most in ((64, 192, 2.5), (0, 256, 8)):  # the second overshoots, and is held back as in Pillow
@@ -342,13 +342,14 @@ def test_what_cannot_be_joined_is_told(make: Make, tmp_path: Path) -> None:
     for name, fields, words in (
         ("squash", {"mode": "squash", "resize": 64}, "shorter_side_crop, another as squash|squash, another"),
         ("views", {"views": ("upright", "mirrored")}, "averages the views"),
+        ("grey", {"grey": True}, "wants colours at 64 x 64, another grey"),
         ("lanczos", {"resize": 54, "crop": 48, "interpolation": "lanczos"}, "scaled by lanczos"),
     ):
         with pytest.raises(MembersDiffer, match=words):
             join(out, one, make(name, **fields))
     boxes = {"mode": "letterbox", "resize": 64}
     with pytest.raises(MembersDiffer, match="mean colours"):
-        join(out, make("grey", **boxes), make("brown", **boxes, **IMAGENET))
+        join(out, make("even", **boxes), make("brown", **boxes, **IMAGENET))
     many = {"views": ("ten-crop",)}
     with pytest.raises(MembersDiffer, match="view ten-crop would not be theirs"):
         join(out, make("wide", **many), make("narrow", crop=48, **many))
@@ -381,7 +382,7 @@ def test_a_graph_with_other_ends_is_refused() -> None:
     model = network(4, 0)
     model.graph.input.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, [1]))
     with pytest.raises(GraphsDoNotJoin, match="'more'"):
-        join_graphs([Member(model, one, 4, 0.5) for one in front], side=None, with_scores=False)
+        join_graphs([Member(model, one, 4, 0.5) for one in front], size=None, with_scores=False)
 
 
 # ---------------------------------------------------------------- the verb

@@ -70,6 +70,4 @@ class Augmentation:
 
 def _as_it_is(canvas: PreprocessSpec, side: int) -> PreprocessSpec:
     """The same numbers, nothing scaled: a resize to its own size is none."""
-    return PreprocessSpec(
-        mode="squash", resize=side, crop=side, interpolation=canvas.interpolation, mean=canvas.mean, std=canvas.std
-    )
+    return canvas.model_copy(update={"mode": "squash", "resize": side, "crop": side, "width": None})
