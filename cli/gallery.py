@@ -74,12 +74,29 @@ def index_list(
         list_labels(settings, gallery=gallery, as_json=as_json)
 
 
-@app.command("build", epilog=examples("whichone index build", "whichone index build --gallery shop"))
-def index_build(data: Data = None, gallery: Gallery = "default", as_json: AsJson = False) -> None:
+@app.command(
+    "build",
+    epilog=examples(
+        "whichone index build",
+        "whichone index build --gallery shop",
+        "whichone index build --engine ivf          [dim]# lists; sooner from 100,000 photos on[/dim]",
+        "whichone index build --engine hnsw,m=32    [dim]# a graph[/dim]",
+        "whichone index build --engine ivf,pq=64,refine",
+    ),
+)
+def index_build(
+    engine: Annotated[
+        str | None,
+        typer.Option("--engine", help="flat, ivf, hnsw or gpu, with parameters; as in the last generation if none."),
+    ] = None,
+    data: Data = None,
+    gallery: Gallery = "default",
+    as_json: AsJson = False,
+) -> None:
     """Write the gallery as a new generation and serve from it."""
     from service.commands.gallery import build
 
-    build(settings_of(data), gallery=gallery, as_json=as_json)
+    build(settings_of(data), gallery=gallery, engine=engine, as_json=as_json)
 
 
 @app.command("refresh", epilog=examples("whichone index refresh"))

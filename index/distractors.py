@@ -19,6 +19,8 @@ __all__ = ["TOP_K", "Distractors", "mean_of_top", "mean_top_k"]
 
 TOP_K = 5
 _ROWS_AT_ONCE = 4096
+_COSINES_AT_ONCE = 1 << 24
+"""128 MB, however many distractors there are."""
 
 
 def mean_top_k(vectors: NDArray[np.floating], others: NDArray[np.floating], k: int = TOP_K) -> NDArray[np.float64]:
@@ -30,9 +32,10 @@ def mean_top_k(vectors: NDArray[np.floating], others: NDArray[np.floating], k: i
         return np.zeros(len(vectors))
     wide = others.T.astype(np.float64, copy=False)
     means = np.empty(len(vectors))
-    for start in range(0, len(vectors), _ROWS_AT_ONCE):
-        similarities = vectors[start : start + _ROWS_AT_ONCE].astype(np.float64) @ wide
-        means[start : start + _ROWS_AT_ONCE] = _means_of_top(similarities, k)
+    rows = max(1, min(_ROWS_AT_ONCE, _COSINES_AT_ONCE // len(others)))
+    for start in range(0, len(vectors), rows):
+        similarities = vectors[start : start + rows].astype(np.float64) @ wide
+        means[start : start + rows] = _means_of_top(similarities, k)
     return means
 
 

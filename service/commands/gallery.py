@@ -13,6 +13,7 @@ from rich.table import Table
 
 from embedding.errors import InputError
 from embedding.images import ImageError
+from index.engines import spec_text
 from index.generation import Generation
 from service.commands.folder import collect, opened
 from service.commands.terminal import note, print_json, progress_bar, stdout
@@ -258,10 +259,10 @@ def _choice(choice: dict[str, Any]) -> str:
 # ---------------------------------------------------------------- generations
 
 
-def build(settings: Settings, *, gallery: str, as_json: bool) -> None:
+def build(settings: Settings, *, gallery: str, engine: str | None, as_json: bool) -> None:
     """Publish the gallery as a new generation."""
     with opened(settings) as workspace:
-        generation = workspace.galleries.publish(gallery)
+        generation = workspace.galleries.publish(gallery, engine)
     _report_generation(generation, "built, and served from now on", as_json)
 
 
@@ -305,7 +306,9 @@ def _report_generation(generation: Generation, what: str, as_json: bool) -> None
         return
     stdout().print(
         f"generation {generation.number}: {what} ({manifest.items} photos, {manifest.labels} labels, "
-        f"{manifest.distractors} distractors)"
+        f"{manifest.distractors} distractors; engine {spec_text(manifest.engine)}"
+        + (f", recall@10 {manifest.recall:.3f}" if manifest.recall is not None else "")
+        + ")"
     )
 
 

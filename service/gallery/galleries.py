@@ -8,8 +8,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from index.errors import NotCalibratable
-from index.generation import Generation, list_generations, publish, rollback, verify_generation, write_generation
+from index.engines import parse_spec
+from index.errors import GenerationCorrupt, GenerationNotFound, NotCalibratable
+from index.generation import (
+    Generation,
+    list_generations,
+    publish,
+    read_generation,
+    rollback,
+    verify_generation,
+    write_generation,
+)
 from index.recognizer import Recognizer
 from index.tuner import tune
 from index.tuning import Choice, Tuning, TuningBody
@@ -147,12 +156,17 @@ class Galleries:
                 return False
             return True
 
-    def publish(self, name: str) -> Generation:
+    def publish(self, name: str, engine: str | None = None) -> Generation:
         """Write the gallery, as the database has it, as a new generation, and serve from it on. Ends a rollback.
 
+        Args:
+            engine: what searches its vectors, in short form; None for that of the generation in use.
+
         Raises:
-            UnknownGallery, BundleMismatch.
+            UnknownGallery, BundleMismatch, InvalidEngineSpec, DeviceUnavailable.
         """
+        if engine is not None:
+            parse_spec(engine)  # told before the work
         self.row(name)
         root = self.root(name)
         with file_lock(root / "publish.lock"):
@@ -162,7 +176,9 @@ class Galleries:
                 row = existing(repository, name)
                 check_bundle(row, self._model)
                 recognizer = load_recognizer(repository, row, self._model)
-            generation = write_generation(root, recognizer, change=row.change)
+            generation = write_generation(
+                root, recognizer, change=row.change, engine=engine or self._engine_in_use(root, row)
+            )
             publish(root, generation.number)
             self._point_at(name, generation.number, pinned=False)
         return generation
@@ -192,6 +208,14 @@ class Galleries:
         """
         self.row(name)
         return [verify_generation(self.root(name), number) for number in self.generations(name)]
+
+    def _engine_in_use(self, root: Path, row: Gallery) -> str:
+        """As it was asked for; flat where there is no generation yet, or none that can be read."""
+        if not row.generation:
+            return "flat"
+        with suppress(GenerationNotFound, GenerationCorrupt):
+            return read_generation(root, row.generation).manifest.asked
+        return "flat"
 
     def _calibrate_first_time(self, name: str) -> bool:
         row = self.row(name)

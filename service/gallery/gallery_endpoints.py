@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from index.engines import spec_text
 from index.generation import Generation
 from service.auth import AsAdmin, AsReader
 from service.dependencies import CurrentWorkspace
@@ -40,9 +41,12 @@ def calibrate(
 
 
 @router.post("/{name}/publish", dependencies=[AsAdmin])
-def publish(workspace: CurrentWorkspace, name: str) -> schemas.GenerationAnswer:
+def publish(
+    workspace: CurrentWorkspace, name: str, body: schemas.PublishBody | None = None
+) -> schemas.GenerationAnswer:
     """Write the gallery as a new generation and serve it, with all later changes. Ends a rollback."""
-    return _generation(name, workspace.galleries.publish(name), pinned=False)
+    engine = None if body is None else body.engine
+    return _generation(name, workspace.galleries.publish(name, engine), pinned=False)
 
 
 @router.post("/{name}/rollback", dependencies=[AsAdmin])
@@ -78,6 +82,8 @@ def _generation(name: str, generation: Generation, *, pinned: bool) -> schemas.G
     return schemas.GenerationAnswer(
         gallery=name,
         generation=generation.number,
+        engine=spec_text(manifest.engine),
+        recall=manifest.recall,
         change=manifest.change,
         items=manifest.items,
         labels=manifest.labels,

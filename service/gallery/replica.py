@@ -232,12 +232,18 @@ class Replica:
         state = self._state
         if state is not None and row.change <= state.change:
             return
-        if state is None or state.pinned != row.pinned:
+        if state is None or state.pinned != row.pinned or self._has_another_engine(state, row):
             state = self._opened(repository, row)  # beside the one in use, which goes on answering
         with self._lock.writing():
             if row.pinned is None and state.change < row.change:
                 _apply(repository, row, state.recognizer, state.change)
             self._state = State(state.recognizer, row.change, row.generation, row.pinned)
+
+    def _has_another_engine(self, state: State, row: Gallery) -> bool:
+        """Whether a generation came into use that is searched in another way; else the changes are enough."""
+        if not row.generation or row.generation == state.generation:
+            return False
+        return read_generation(self._root, row.generation).manifest.engine != state.recognizer.index.spec
 
     def _opened(self, repository: GalleryRepository, row: Gallery) -> State:
         """From the generation in use, if there is one that the database can continue; else from the database."""

@@ -205,6 +205,12 @@ class CalibrationAnswer(BaseModel):
     choices: list[ChoiceInfo]
 
 
+class PublishBody(_Body):
+    """Nothing (the engine of the generation in use), or an engine in short form: `flat`, `ivf`, `hnsw,m=32`, ..."""
+
+    engine: Annotated[str | None, Field(min_length=1, max_length=200)] = None
+
+
 class RollbackBody(_Body):
     """Nothing (the generation before the current), or the number to go back to."""
 
@@ -212,10 +218,16 @@ class RollbackBody(_Body):
 
 
 class GenerationAnswer(BaseModel):
-    """The generation now served."""
+    """The generation now served.
+
+    `engine`: what searches its vectors, with its parameters as tuned; `recall`: recall@10 against exact search on
+    queries like those to come, null for exact engines.
+    """
 
     gallery: str
     generation: int
+    engine: str
+    recall: float | None
     change: int
     items: int
     labels: int

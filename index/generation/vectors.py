@@ -1,0 +1,102 @@
+"""The vectors of a generation: built by the engine that was asked for, its effort tuned to a recall."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.engines import (
+    EngineSpec,
+    FlatSpec,
+    HnswSpec,
+    IvfSpec,
+    TrainedIndex,
+    VectorIndex,
+    build,
+    least_effort,
+    parse_spec,
+    recall,
+)
+from index.engines.protocol import BLOCK, Blocks
+from index.recognizer import Recognizer
+
+__all__ = ["RECALL_FLOOR", "Built", "build_vectors", "likely_queries"]
+
+RECALL_FLOOR = 0.99
+"""Recall@10 that an engine's effort is tuned to, where its specification does not name the effort itself."""
+
+_K = 10
+_QUERIES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """Attributes:
+    index: to be saved.
+    recall: recall@10 on `likely_queries`; None for an exact engine.
+    """
+
+    index: VectorIndex
+    recall: float | None
+
+
+def build_vectors(recognizer: Recognizer, asked: str) -> Built:
+    """A gallery's vectors in the engine that a short text asks for.
+
+    `probes` or `ef` in the text are taken as they are; else the least is taken that reaches `RECALL_FLOOR`.
+
+    Raises:
+        InvalidEngineSpec: the text is not understood, or the engine cannot reach the recall however far it looks.
+        DeviceUnavailable: a GPU is asked for and there is none.
+    """
+    spec = parse_spec(asked)
+    if isinstance(spec, FlatSpec) and spec == recognizer.index.spec:
+        return Built(recognizer.index, None)
+    index = build(spec, recognizer.dim, _blocks(recognizer.index))
+    if not isinstance(index, TrainedIndex) or len(index) == 0:
+        return Built(index, None)
+    queries = likely_queries(recognizer)
+    if isinstance(spec, IvfSpec | HnswSpec) and not _names_effort(spec):
+        index = least_effort(index, queries, floor=RECALL_FLOOR, k=_K)
+    k = min(_K, len(index))
+    return Built(index, recall(index.search(queries, k)[1], index.exact(queries, k)[1]))
+
+
+def likely_queries(recognizer: Recognizer, most: int = _QUERIES) -> NDArray[np.float32]:
+    """Vectors like those of photos to come: midway between two photos of a label, or a photo and its nearest other.
+
+    They are not in the index themselves, which a graph would find by its own door.
+
+    Returns:
+        (q, d) unit rows, the same every time; at least one photo must be there.
+    """
+    random = np.random.default_rng(0)
+    numbers = recognizer.index.numbers()
+    chosen = np.sort(random.choice(numbers, min(most, len(numbers)), replace=False))
+    photos = recognizer.index.reconstruct(chosen)
+    _, nearest = recognizer.index.search(photos, min(2, len(numbers)))
+    others = np.array(
+        [_other(recognizer, int(number), near) for number, near in zip(chosen, nearest, strict=True)], np.int64
+    )
+    middle = photos + recognizer.index.reconstruct(others)
+    lengths = np.linalg.norm(middle, axis=1, keepdims=True)
+    return np.asarray(np.where(lengths > 0, middle / np.maximum(lengths, 1e-12), photos), np.float32)
+
+
+def _other(recognizer: Recognizer, number: int, nearest: NDArray[np.int64]) -> int:
+    siblings = recognizer.table.of_label(recognizer.table.label(number))
+    at = int(np.searchsorted(siblings, number))
+    return int(siblings[(at + 1) % len(siblings)]) if len(siblings) > 1 else int(nearest[-1])
+
+
+def _names_effort(spec: EngineSpec) -> bool:
+    return bool({"probes", "ef"} & spec.model_fields_set)
+
+
+def _blocks(index: VectorIndex) -> Blocks:
+    numbers = index.numbers()
+    for start in range(0, len(numbers), BLOCK):
+        part = numbers[start : start + BLOCK]
+        yield part, index.reconstruct(part)
