@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["Defect", "DefectKind", "defect_of"]
+__all__ = ["Defect", "DefectKind", "defect_of", "detail_of"]
 
 DefectKind: TypeAlias = Literal["blank", "tiny", "blurred"]
 
@@ -58,7 +58,7 @@ def defect_of(image: Image.Image) -> Defect | None:
             "The photo is unusable: it is almost all one colour. Send one that shows the thing, in enough light and "
             "with nothing before the lens.",
         )
-    if _detail(image) < _LEAST_DETAIL:
+    if detail_of(image) < _LEAST_DETAIL:
         return Defect(
             "blurred",
             "The photo is unusable: it is blurred so much that no detail is left. Hold the camera still, let it focus "
@@ -73,7 +73,7 @@ def _spread(image: Image.Image) -> float:
     return float(pixels.std(axis=0).max())
 
 
-def _detail(image: Image.Image) -> float:
+def detail_of(image: Image.Image) -> float:
     """How much of the brightness's variation is fine: the variance of its Laplacian as a share of its own.
 
     Source: Pech-Pacheco and others, Diatom autofocusing in brightfield microscopy (ICPR 2000); here relative to the
