@@ -87,7 +87,7 @@ def index_list(
 def index_build(
     engine: Annotated[
         str | None,
-        typer.Option("--engine", help="flat, ivf, hnsw or gpu, with parameters; as in the last generation if none."),
+        typer.Option("--engine", help="flat, ivf, hnsw or gpu, with parameters; auto; the last generation's if none."),
     ] = None,
     data: Data = None,
     gallery: Gallery = "default",
@@ -97,6 +97,30 @@ def index_build(
     from service.commands.gallery import build
 
     build(settings_of(data), gallery=gallery, engine=engine, as_json=as_json)
+
+
+@app.command(
+    "advise",
+    epilog=examples(
+        "whichone index advise",
+        "whichone index advise --items 5e6 --memory 8G --p95 10ms --recall 0.99",
+    ),
+)
+def index_advise(
+    items: Annotated[str | None, typer.Option("--items", help="Photos there will be; as now if none.")] = None,
+    memory: Annotated[str | None, typer.Option("--memory", help="Most that searches may go through, as 8G.")] = None,
+    p95: Annotated[str | None, typer.Option("--p95", help="Time for 95 of 100 searches, as 10ms.")] = None,
+    recall: Annotated[float, typer.Option("--recall", help="Recall@10 against exact search.")] = 0.99,
+    data: Data = None,
+    gallery: Gallery = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Measure engines on a sample of the gallery, and say which to take; about a minute."""
+    from service.commands.advising import advise_engine
+
+    advise_engine(
+        settings_of(data), gallery=gallery, items=items, memory=memory, p95=p95, recall=recall, as_json=as_json
+    )
 
 
 @app.command("refresh", epilog=examples("whichone index refresh"))

@@ -24,10 +24,11 @@ from index.generation.published import (
     rollback,
     verify_generation,
 )
-from index.generation.vectors import RECALL_FLOOR, likely_queries
+from index.generation.vectors import AUTO, RECALL_FLOOR, likely_queries
 from index.generation.writing import write_generation
 
 __all__ = [
+    "AUTO",
     "RECALL_FLOOR",
     "Generation",
     "GenerationManifest",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from index.advice import SAMPLE, Wish, advise
 from index.engines import (
     EngineSpec,
     FlatSpec,
@@ -22,12 +23,18 @@ from index.engines import (
 from index.engines.protocol import BLOCK, Blocks
 from index.recognizer import Recognizer
 
-__all__ = ["RECALL_FLOOR", "Built", "build_vectors", "likely_queries"]
+__all__ = ["AUTO", "RECALL_FLOOR", "Built", "build_vectors", "likely_queries"]
+
+AUTO = "auto"
+"""In place of an engine: whichever the advisor would take, asked anew for each generation."""
 
 RECALL_FLOOR = 0.99
 """Recall@10 that an engine's effort is tuned to, where its specification does not name the effort itself."""
 
 _K = 10
+_SMALL = 10_000
+"""Photos that exact search goes through in two or three milliseconds: nothing to measure."""
+
 _QUERIES = 256
 
 
@@ -43,7 +50,7 @@ class Built:
 
 
 def build_vectors(recognizer: Recognizer, asked: str) -> Built:
-    """A gallery's vectors in the engine that a short text asks for.
+    """A gallery's vectors in the engine that a short text asks for; `auto` takes the advisor's (`index.advice`).
 
     `probes` or `ef` in the text are taken as they are; else the least is taken that reaches `RECALL_FLOOR`.
 
@@ -51,7 +58,7 @@ def build_vectors(recognizer: Recognizer, asked: str) -> Built:
         InvalidEngineSpec: the text is not understood, or the engine cannot reach the recall however far it looks.
         DeviceUnavailable: a GPU is asked for and there is none.
     """
-    spec = parse_spec(asked)
+    spec = parse_spec(_advised(recognizer) if asked == AUTO else asked)
     if isinstance(spec, FlatSpec) and spec == recognizer.index.spec:
         return Built(recognizer.index, None)
     index = build(spec, recognizer.dim, _blocks(recognizer.index))
@@ -62,6 +69,14 @@ def build_vectors(recognizer: Recognizer, asked: str) -> Built:
         index = least_effort(index, queries, floor=RECALL_FLOOR, k=_K)
     k = min(_K, len(index))
     return Built(index, recall(index.search(queries, k)[1], index.exact(queries, k)[1]))
+
+
+def _advised(recognizer: Recognizer) -> str:
+    numbers = recognizer.index.numbers()
+    if len(numbers) <= _SMALL:
+        return "flat"
+    sample = np.random.default_rng(0).permutation(numbers)[:SAMPLE]
+    return advise(recognizer.index.reconstruct(sample), Wish(len(numbers), recall=RECALL_FLOOR)).chosen.engine
 
 
 def likely_queries(recognizer: Recognizer, most: int = _QUERIES) -> NDArray[np.float32]:

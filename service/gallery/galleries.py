@@ -11,6 +11,7 @@ from typing import Any
 from index.engines import parse_spec
 from index.errors import GenerationCorrupt, GenerationNotFound, NotCalibratable
 from index.generation import (
+    AUTO,
     Generation,
     list_generations,
     publish,
@@ -165,7 +166,7 @@ class Galleries:
         Raises:
             UnknownGallery, BundleMismatch, InvalidEngineSpec, DeviceUnavailable.
         """
-        if engine is not None:
+        if engine not in (None, AUTO):
             parse_spec(engine)  # told before the work
         self.row(name)
         root = self.root(name)
