@@ -55,7 +55,7 @@ def build(spec: EngineSpec, dim: int, blocks: Iterable[tuple[Numbers, Vectors]])
 def build_trained(spec: TrainedSpec, numbers: Numbers, kept: faiss.Index) -> TrainedIndex:
     """Build from vectors that are kept already; `numbers` (n,) ascend."""
     items = len(numbers)
-    use_threads(items * _WORK)
+    use_threads(items, _WORK)
     if isinstance(spec, FlatSpec) and spec.storage == "float16":
         return TrainedIndex(spec, kept, kept, numbers)
     searcher = train_searcher(spec, kept.d, items, _sample(kept, sample_size(spec, items)))

@@ -116,7 +116,7 @@ class FlatIndex:
         if k_here == 0 or len(queries) == 0:
             return no_answer(len(queries), k)
         queries = np.ascontiguousarray(queries, np.float32)
-        use_threads(len(self))
+        use_threads(len(queries), len(self))
         if chosen is None:
             found, ids = in_order(lambda asked: self._faiss.search(queries, asked), k_here, there)
         elif there <= _FEW_SELECTED:

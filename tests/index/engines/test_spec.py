@@ -25,7 +25,7 @@ TEXTS: list[tuple[str, EngineSpec]] = [
     ("flat,float16", FlatSpec(storage="float16")),
     ("ivf,sq8,lists=1024,probes=8", IvfSpec(storage="sq8", lists=1024, probes=8)),
     ("ivf,pq=64,refine", IvfSpec(pq=64, refine=16)),
-    ("ivf, sq8, refine, keep=float32", IvfSpec(storage="sq8", refine=4, keep="float32")),
+    ("ivf, sq8, refine, keep=float32", IvfSpec(storage="sq8", refine=2, keep="float32")),
     ("hnsw,m=32,ef=64", HnswSpec(m=32, ef=64)),
     ("gpu,ivfpq,sharded,devices=0+2", GpuSpec(method="ivfpq", spread="sharded", devices=(0, 2))),
 ]
