@@ -119,7 +119,8 @@ class OverlayIndex:
             with self._lock.writing():
                 self._lay_over(merged)
         finally:
-            self._touched = None
+            with self._lock.writing():
+                self._touched = None
             self._merging.release()
 
     def stats(self) -> IndexStats:
