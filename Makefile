@@ -8,6 +8,8 @@ SERVE := .venv-serve
 BIN := $(VENV)/bin
 export WHICHONE_DATA ?= $(CURDIR)/whichone-data
 export OPENBLAS_NUM_THREADS ?= 1
+# Several test processes at once: threads of each would only wait for one another.
+test fast-tests: export OMP_NUM_THREADS ?= 1
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 
 help: ## Show what there is
@@ -34,7 +36,7 @@ serve: $(SERVE)/.complete ## Start the server alone (WHICHONE_DATA, WHICHONE_HOS
 	@exec $(SERVE)/bin/whichone serve
 
 test: env static ## Set up; static checks and all tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 check: env static fast-tests ## Before every commit: format, lint, types, import contract, fast tests
 
@@ -45,7 +47,7 @@ static: env
 	$(BIN)/lint-imports
 
 fast-tests: env
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" --numprocesses auto --dist loadfile
 
 format: env ## Format and mend what can be mended
 	$(BIN)/ruff format .

@@ -60,9 +60,7 @@ def main(
             most = max(most, _most_strangers(recognizer))
         for title, found in rows.items():
             typer.echo(f"| {name} | {title} | {' | '.join(f'{value:.3f}' for value in np.mean(found, axis=0))} |")
-        typer.echo(
-            f"\n{name}: at most {most} different things, label left out, come nearest to one label.\n"
-        )
+        typer.echo(f"\n{name}: at most {most} different things, label left out, come nearest to one label.\n")
 
 
 def _manifest(folder: Path) -> Manifest:

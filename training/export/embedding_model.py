@@ -1,4 +1,4 @@
-"""The network that a bundle holds: backbone, pooling, projection, unit length."""
+"""The network that a bundle holds: backbone, pooling, projection, unit length; or several of them side by side."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["EmbeddingModel", "classifier_projection"]
+__all__ = ["EmbeddingModel", "SideBySide", "classifier_projection"]
 
 
 class EmbeddingModel(nn.Module):
@@ -35,6 +35,24 @@ class EmbeddingModel(nn.Module):
         pooled = self.pooling(features)[:, :, None, None]
         projected: Tensor = self.projection(pooled).flatten(1)
         return functional.normalize(projected, dim=1)
+
+
+class SideBySide(nn.Module):
+    """Several networks that look at the same photo: their embeddings one after the other, of unit length together, so
+    that a cosine is the mean of theirs.
+
+    Args:
+        members: each gives unit embeddings.
+    """
+
+    members: nn.ModuleList
+
+    def __init__(self, *members: EmbeddingModel) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return functional.normalize(torch.cat([member(image) for member in self.members], dim=1), dim=1)
 
 
 def classifier_projection(classifier: nn.Linear, dim: int) -> Tensor:

