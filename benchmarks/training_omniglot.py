@@ -37,10 +37,12 @@ POOLINGS: dict[str, dict[str, Any]] = {"average": {"kind": "average"}, "GeM": {"
 
 
 def main(
+    *,
     data: Annotated[Path, typer.Option(help="The omniglot folder.")] = Path("../shared/data/omniglot"),
     seeds: Annotated[int, typer.Option(help="Runs of each.")] = 3,
     epochs: Annotated[int, typer.Option(help="Of each run.")] = 12,
     threads: Annotated[int, typer.Option(help="Processor threads.")] = 2,
+    only: Annotated[str, typer.Option(help="Part of a loss's name.")] = "",
     json_out: Annotated[Path | None, typer.Option("--json", help="Write the rows there, too.")] = None,
 ) -> None:
     """Print the table as Markdown."""
@@ -50,7 +52,7 @@ def main(
     typer.echo("| --- | --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as scratch:
         photos = write_training_list(data, Path(scratch) / "photos.csv")
-        for loss in OBJECTIVES:
+        for loss in (name for name in OBJECTIVES if only in name):
             for pooling in POOLINGS:
                 runs = [
                     _run(
