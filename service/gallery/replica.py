@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +17,7 @@ from typing import TypeVar
 import numpy as np
 
 from index.background import Background
+from index.errors import GenerationCorrupt, GenerationNotFound
 from index.generation import open_recognizer, read_generation
 from index.items import Item
 from index.pipeline import Pipeline
@@ -243,7 +245,10 @@ class Replica:
         """Whether a generation came into use that is searched in another way; else the changes are enough."""
         if not row.generation or row.generation == state.generation:
             return False
-        return read_generation(self._root, row.generation).manifest.engine != state.recognizer.index.spec
+        # What is in use goes on answering where the new one cannot be read; whoever starts anew is told.
+        with suppress(GenerationNotFound, GenerationCorrupt):
+            return read_generation(self._root, row.generation).manifest.engine != state.recognizer.index.spec
+        return False
 
     def _opened(self, repository: GalleryRepository, row: Gallery) -> State:
         """From the generation in use, if there is one that the database can continue; else from the database."""
