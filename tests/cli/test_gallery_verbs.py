@@ -92,13 +92,28 @@ def test_build_roll_back_verify_remove(whichone, photos, tmp_path):
     assert (first["generation"], first["items"], first["labels"]) == (1, 6, 3)
     removed = whichone("index", "remove", "--label", "hat", "--json", data=data)
     assert json.loads(removed.stdout) == {"removed": 2}
-    second = json.loads(whichone("index", "build", "--json", data=data).stdout)
-    assert (second["generation"], second["items"]) == (2, 4)
+    wrong = whichone("index", "build", "--engine", "tree", data=data)
+    assert wrong.returncode == 2
+    assert b"'tree' is unknown; there are flat, ivf, hnsw, gpu" in wrong.stderr
+    second = json.loads(whichone("index", "build", "--engine", "ivf", "--json", data=data).stdout)
+    assert (second["generation"], second["items"], second["asked"], second["recall"]) == (2, 4, "ivf", 1.0)
     back = whichone("index", "rollback", "--json", data=data)
     assert json.loads(back.stdout)["generation"] == 1
     assert json.loads(whichone("index", "list", "--galleries", "--json", data=data).stdout)["galleries"][0]["pinned"]
     whole = json.loads(whichone("index", "verify", "--json", data=data).stdout)
     assert whole == {"generations": [1, 2], "items": 4, "lost_photos": []}
+
+
+def test_advice_is_measured_on_the_gallery(whichone, photos, tmp_path):
+    data = tmp_path / "data"
+    assert whichone("index", "add", photos / "gallery", data=data).returncode == 0
+    advised = whichone("index", "advise", "--items", "1e5", "--memory", "1M", "--json", data=data)
+    advice = json.loads(advised.stdout)
+    assert (advice["wish"]["items"], advice["wish"]["memory_bytes"], advice["own"]) == (100_000, 1 << 20, 6)
+    assert advice["chosen"]["misses"]  # 100,000 photos in a megabyte
+    wrong = whichone("index", "advise", "--p95", "soon", data=data)
+    assert wrong.returncode == 2
+    assert b"--p95: came 'soon'; a time would do" in wrong.stderr
 
 
 def test_verify_finds_a_damaged_photo_and_a_damaged_generation(whichone, photos, tmp_path):
