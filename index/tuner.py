@@ -81,9 +81,9 @@ def tune(recognizer: Recognizer, *, far_budget: float | None = None, labelled: L
         recognizer.pipeline.ranking, _asked_in_forms(recognizer, own_space, space, numbers, labelled)
     )
     simulation = Simulation(recognizer, own_space, ranking)
-    asker = _Asker(recognizer, simulation, space, numbers)
-    verified, verification_choice = _choose_verification(recognizer, asker, numbers, labelled, budget)
-    calibration = asker.calibrate(labelled, budget, verify=verified)
+    asker = _Asker(recognizer, simulation, space, numbers, labelled, budget)
+    verified, verification_choice = _choose_verification(recognizer, asker, numbers, labelled)
+    calibration = asker.verified if verified else asker.plain
     choices = (adaptation_choice, centring_choice, ranking_choice, verification_choice)
     body = TuningBody(calibration=calibration, verification=verified, choices=choices, ranking=ranking)
     return Tuning(body, space.adaptation)
@@ -222,7 +222,7 @@ def _asked_in_forms(
 
 
 def _choose_verification(
-    recognizer: Recognizer, asker: _Asker, numbers: list[int], labelled: LabelledQueries | None, budget: float
+    recognizer: Recognizer, asker: _Asker, numbers: list[int], labelled: LabelledQueries | None
 ) -> tuple[bool, Choice]:
     """Whether verified answers are right at least as often, known things come off with better confidence, and matches
     mean something: a stranger's are by chance, and must not shuffle the labels.
@@ -243,8 +243,10 @@ def _choose_verification(
     by_chance = _changed(without, with_) > _MOST_CHANGED
     if sum(query.known for query in with_) < _FEWEST_KNOWN:
         return not by_chance, Choice(part="verification", used=not by_chance, why="measured")
-    calibration = asker.calibrate(labelled, budget)
-    better = _loss(calibration, with_) <= _loss(calibration, without)
+    # Real queries show by their right answers what verification is worth. A gallery's own photos, which embeddings alone
+    # find nearly always, show it by the confidence.
+    real = labelled is not None and labelled.local is not None
+    better = real or _loss(asker.plain, with_) <= _loss(asker.plain, without)
     return _compared(
         "verification", without, with_, used=lambda before, after: after >= before and better and not by_chance
     )
@@ -286,6 +288,8 @@ class _Asker:
     simulation: Simulation
     space: Space
     numbers: list[int]
+    labelled: LabelledQueries | None
+    budget: float
 
     @property
     def sample(self) -> list[int]:
@@ -297,18 +301,22 @@ class _Asker:
         """What the gallery answers about them."""
         return self.simulation.items(self.sample, verify=True)
 
-    def calibrate(self, labelled: LabelledQueries | None, budget: float, *, verify: bool = False) -> Calibration:
-        """On labelled queries if there are any, else on what the gallery asks itself.
+    @cached_property
+    def plain(self) -> Calibration:
+        """Without a look at local features."""
+        return self._calibrate(verify=False)
 
-        Strangers are verified as they will be when they come: a pack of the same brand has much in common with one that
-        is known, and a threshold that was set without looking would let it pass.
+    @cached_property
+    def verified(self) -> Calibration:
+        """With it. Strangers are verified as they will be when they come: a pack of the same brand has much in common
+        with one that is known, and a threshold that was set without looking would let it pass."""
+        return self._calibrate(verify=True)
 
-        Args:
-            verify: look at local features.
-        """
-        return self._by_itself(budget, verify) if labelled is None else self._by_labelled(labelled, budget, verify)
+    def _calibrate(self, *, verify: bool) -> Calibration:
+        """On labelled queries if there are any, else on what the gallery asks itself."""
+        return self._by_itself(verify) if self.labelled is None else self._by_labelled(self.labelled, verify)
 
-    def _by_labelled(self, labelled: LabelledQueries, budget: float, verify: bool) -> Calibration:
+    def _by_labelled(self, labelled: LabelledQueries, verify: bool) -> Calibration:
         asked = self.simulation.labelled(labelled, lambda _: self.space, verify=verify)
         prior = None
         if _unknown(asked) < _FEWEST_UNKNOWN:  # whoever collects queries often keeps those alone that have an answer
@@ -317,14 +325,14 @@ class _Asker:
         items = self.verified_items if verify else self.simulation.items(self.numbers)
         return fit(
             samples_of(asked),
-            far_budget=budget,
+            far_budget=self.budget,
             source="labelled",
             unknown_prior=prior,
             use_margin=self._rivals,
             strangers=samples_of([query for query in items if not query.known]),
         )
 
-    def _by_itself(self, budget: float, verify: bool) -> Calibration:
+    def _by_itself(self, verify: bool) -> Calibration:
         """The confidence is fitted without verification even where there will be some: photos of one visit match far
         better than a query does, and would make it expect matches of every known thing."""
         asked = self.simulation.items(self.numbers)
@@ -340,7 +348,7 @@ class _Asker:
             asked += self.simulation.background_as_known(self.space)
         return fit(
             samples_of(asked),
-            far_budget=budget,
+            far_budget=self.budget,
             source=source,
             unknown_prior=UNKNOWN_PRIOR,
             use_margin=self._rivals,
