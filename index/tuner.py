@@ -243,8 +243,8 @@ def _choose_verification(
     by_chance = _changed(without, with_) > _MOST_CHANGED
     if sum(query.known for query in with_) < _FEWEST_KNOWN:
         return not by_chance, Choice(part="verification", used=not by_chance, why="measured")
-    # Real queries show by their right answers what verification is worth. A gallery's own photos, which embeddings alone
-    # find nearly always, show it by the confidence.
+    # Real queries show by their right answers what verification is worth. A gallery's own photos, which embeddings
+    # alone find nearly always, show it by the confidence.
     real = labelled is not None and labelled.local is not None
     better = real or _loss(asker.plain, with_) <= _loss(asker.plain, without)
     return _compared(
