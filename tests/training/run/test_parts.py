@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,15 @@ def test_a_batch_is_cut_into_pieces_that_keep_groups() -> None:
 # ---------------------------------------------------------------- signals
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A test process that runs beside others may ignore Ctrl-C, which is meant for the one that started them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_the_first_signal_is_noted_and_the_second_obeyed() -> None:
     before = signal.getsignal(signal.SIGINT)
     with Interruption() as interruption:
