@@ -224,8 +224,8 @@ def _asked_in_forms(
 def _choose_verification(
     recognizer: Recognizer, asker: _Asker, numbers: list[int], labelled: LabelledQueries | None
 ) -> tuple[bool, Choice]:
-    """Whether verified answers are right at least as often, known things come off with better confidence, and matches
-    mean something: a stranger's are by chance, and must not shuffle the labels.
+    """Whether verified answers are right at least as often and matches mean something: a stranger's are by chance, and
+    must not shuffle the labels. Of its own photos a gallery asks more: that they come off with better confidence.
     """
     switch = recognizer.pipeline.verification.mode
     if switch == "off" or not _textured(recognizer, numbers):
