@@ -12,7 +12,7 @@ from embedding.quality import Defect
 from index.calibration import CERTAIN, Calibration, Evidence
 from index.verdict import Candidate, Reason, Verdict, VerdictName
 
-__all__ = ["confidences_of", "decide", "empty_gallery", "same_photo", "unusable"]
+__all__ = ["confidences_of", "decide", "empty_gallery", "nothing_matches", "same_photo", "unusable"]
 
 
 _LEAST_SHARE = 1e-9
@@ -114,6 +114,18 @@ def same_photo(candidates: tuple[Candidate, ...], holders: int, calibration: Cal
 def empty_gallery(far_budget: float) -> Verdict:
     """The verdict of a gallery without items."""
     return Verdict("unknown", "empty_gallery", "This gallery has no photos yet.", (), 0.0, 1.0, far_budget)
+
+
+def nothing_matches(calibration: Calibration | None, far_budget: float) -> Verdict:
+    """The verdict where a filter leaves no photo to compare with.
+
+    Args:
+        calibration: the gallery's; None before the first one.
+        far_budget: to report when there is no calibration.
+    """
+    sentence = "No photo of this gallery matches the filter, so there is nothing to compare with."
+    threshold, budget = (1.0, far_budget) if calibration is None else (calibration.threshold, calibration.far_budget)
+    return Verdict("unknown", "nothing_matches_filter", sentence, (), 0.0, threshold, budget)
 
 
 def unusable(verdict: Verdict, defect: Defect) -> Verdict:

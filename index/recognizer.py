@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -15,15 +15,18 @@ from scipy.special import logsumexp
 from embedding.quality import Defect
 from index.adaptation import Adaptation
 from index.background import Background
-from index.calibration import Calibration, Evidence
-from index.decision import confidences_of, decide, empty_gallery, same_photo, unusable
+from index.calibration import Calibration
+from index.decision import confidences_of, decide, empty_gallery, nothing_matches, same_photo, unusable
 from index.distractors import Distractors, mean_of_top
-from index.engines import FlatIndex, OverlayIndex, VectorIndex
+from index.engines import FlatIndex, OverlayIndex, Selection, VectorIndex
+from index.engines.protocol import ABSENT
 from index.errors import DimensionMismatch
 from index.items import Item, ItemTable
+from index.nomination import nominated
 from index.pipeline import Pipeline, Ranking
 from index.promotion import MOST_EVIDENCE, promote, to_verify
-from index.ranking import NEIGHBOURS, SAME_PHOTO, LabelPhotos, RankedLabel, margins, rank_labels
+from index.ranked import SHARE_TEMPERATURE, Ranked
+from index.ranking import NEIGHBOURS, SAME_PHOTO, LabelPhotos, RankedLabel, rank_labels
 from index.ranking.expansion import expand
 from index.space import Space
 from index.tuning import Tuning
@@ -36,9 +39,6 @@ DEFAULT_FAR_BUDGET = 0.01
 _SHIPPED = Pipeline()
 _ITEMS_SHOWN = 5
 
-SHARE_TEMPERATURE = 1 / 40
-"""Difference of score at which one label has e times the share of another; chosen on validation photos of two sets."""
-
 Embeddings = NDArray[np.float32]
 
 Local: TypeAlias = "LocalFeatures | Callable[[], LocalFeatures] | None"
@@ -46,41 +46,8 @@ Local: TypeAlias = "LocalFeatures | Callable[[], LocalFeatures] | None"
 
 
 @dataclass(frozen=True, slots=True)
-class Ranked:
-    """One query's labels, best first.
-
-    Attributes:
-        labels: with their scores.
-        penalty: the query's.
-        strange: log of the sum over the distractors of exp(cosine / `SHARE_TEMPERATURE`); -inf without any.
-        holders: labels that hold this very photo.
-        matches: what the query has in common with the gallery photos that were verified, by number.
-    """
-
-    labels: list[RankedLabel]
-    penalty: float
-    strange: float
-    holders: frozenset[str]
-    matches: Mapping[int, Match] = field(default_factory=dict)
-
-    def evidence(self) -> Evidence:
-        """For each label, in their order."""
-        scores = np.array([entry.score for entry in self.labels])
-        return Evidence(scores, margins(scores), np.full(len(scores), self.penalty), self._shares(scores))
-
-    def _shares(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Log of each label's part in a softmax over labels and distractors."""
-        scaled = scores / SHARE_TEMPERATURE
-        return np.asarray(scaled - np.logaddexp(logsumexp(scaled), self.strange), np.float64)
-
-    def best_evidence(self) -> Evidence:
-        """For the best label alone."""
-        return self.evidence().where(np.arange(len(self.labels)) == 0)
-
-
-@dataclass(frozen=True, slots=True)
 class Traced:
-    """A verdict and what it was made of; `ranked` is None for an empty gallery."""
+    """A verdict and what it was made of; `ranked` is None where there was no label to rank."""
 
     verdict: Verdict
     ranked: Ranked | None
@@ -247,24 +214,44 @@ class Recognizer:
         ]
 
     def trace(
-        self, query: NDArray[np.float32], *, local: Local = None, defect: Defect | None = None, top_k: int = 5
+        self,
+        query: NDArray[np.float32],
+        *,
+        local: Local = None,
+        defect: Defect | None = None,
+        top_k: int = 5,
+        within: Selection | None = None,
     ) -> Traced:
-        """The verdict on one query (d,), and what it was made of. Arguments as of `recognize`."""
-        if len(self) == 0:
+        """The verdict on one query (d,), and what it was made of. Arguments as of `recognize`.
+
+        Args:
+            within: ask about these photos alone (`index.filter`).
+        """
+        ranked = self.ranked(query, within=within)
+        if ranked is None:
             return self.conclude(None, defect=defect, top_k=top_k)
-        ranked = self.rank(query)
         if defect is None and self._worth_verifying(ranked):
             ranked = self.verify(ranked, local() if callable(local) else local)
         return self.conclude(ranked, defect=defect, top_k=top_k)
 
     def conclude(self, ranked: Ranked | None, *, defect: Defect | None = None, top_k: int = 5) -> Traced:
-        """The verdict on a query that was ranked, and verified if that was worth it; None in an empty gallery."""
-        verdict = empty_gallery(self.far_budget) if ranked is None else self._verdict(ranked, top_k)
+        """The verdict on a query that was ranked, and verified if that was worth it; None where no label was."""
+        if ranked is not None:
+            verdict = self._verdict(ranked, top_k)
+        elif len(self) == 0:
+            verdict = empty_gallery(self.far_budget)
+        else:
+            verdict = nothing_matches(self.calibration, self.far_budget)
         return Traced(verdict if defect is None else unusable(verdict, defect), ranked)
 
-    def wants_local(self, query: NDArray[np.float32]) -> bool:
+    def wants_local(self, query: NDArray[np.float32], *, within: Selection | None = None) -> bool:
         """Whether local features of a query (d,) could change its verdict."""
-        return self._verifies and self._worth_verifying(self.rank(query))
+        return self._verifies and self._worth_verifying(self.rank(query, within=within))
+
+    def ranked(self, query: NDArray[np.float32], *, within: Selection | None = None) -> Ranked | None:
+        """`rank`, or None where there is no label to rank: in an empty gallery, or within nothing."""
+        ranked = self.rank(query, within=within) if len(self) else None
+        return ranked if ranked is not None and ranked.labels else None
 
     def rank(
         self,
@@ -275,8 +262,10 @@ class Recognizer:
         neighbours: int = NEIGHBOURS,
         leaving_out: frozenset[str] = frozenset(),
         among_distractors: int | None = None,
+        within: Selection | None = None,
     ) -> Ranked:
-        """The labels that the nearest photos of a query (d,) carry, scored over all their photos.
+        """The labels that the nearest photos of a query (d,) carry, scored over all their photos; or a few labels more
+        (`index.nomination`).
 
         Args:
             space: the gallery's own unless given.
@@ -284,32 +273,40 @@ class Recognizer:
             neighbours: photos that nominate labels.
             leaving_out: labels to pass over.
             among_distractors: the query's place among the distractors, if it is one: it is not compared with itself.
+            within: the photos that nominate and score labels; all unless given. Pass the same object again where the
+                selection is the same.
         """
         space = space or self.space
-        similarities, numbers = self.index.search(space.probes(query), min(neighbours, len(self)))
-        holding = numbers[0][similarities[0] >= SAME_PHOTO].tolist()
+        probes = space.probes(query)
+        similarities, nearest = self.index.search(probes, min(neighbours, len(self)), within=within)
+        holding = nearest[0][similarities[0] >= SAME_PHOTO].tolist()
         if self.pipeline.ranking.expansion:
-            query = self._expanded(query, leaving_out)
-            _, numbers = self.index.search(space.probes(query), min(neighbours, len(self)))
-        nominated = [label for label in self.table.labels_of(numbers.ravel().tolist()) if label not in leaving_out]
+            query = self._expanded(query, leaving_out, within)
+            probes = space.probes(query)
+            _, nearest = self.index.search(probes, min(neighbours, len(self)), within=within)
+        labels = nominated(self.index, self.table, space, probes, nearest, leaving_out=leaving_out, within=within)
+        photos = [space.photos(label) if within is None else space.photos_within(label, within) for label in labels]
         seen = space.query(query)
         strangers = space.to_strangers(seen)
         if among_distractors is not None:
             strangers = np.delete(strangers, among_distractors)
         return Ranked(
-            rank_labels(seen, [space.photos(label) for label in nominated], ranking or self.ranking),
+            rank_labels(seen, photos, ranking or self.ranking),
             mean_of_top(strangers),
             float(logsumexp(strangers / SHARE_TEMPERATURE)) if len(strangers) else -math.inf,
             frozenset(self.table.labels_of(holding)),
         )
 
-    def _expanded(self, query: NDArray[np.float32], leaving_out: frozenset[str]) -> NDArray[np.float32]:
+    def _expanded(
+        self, query: NDArray[np.float32], leaving_out: frozenset[str], within: Selection | None
+    ) -> NDArray[np.float32]:
         """The query drawn towards its nearest photos."""
         wanted = self.pipeline.ranking.expansion
         passed_over = sum(len(self.table.of_label(label)) for label in leaving_out)
-        _, numbers = self.index.search(query[None], min(wanted + passed_over, len(self)))
-        near = [number for number in numbers[0].tolist() if self.table.label(number) not in leaving_out][:wanted]
-        return expand(query, self.index.reconstruct(np.array(near, np.int64)))
+        _, numbers = self.index.search(query[None], min(wanted + passed_over, len(self)), within=within)
+        found = numbers[0][numbers[0] != ABSENT].tolist()
+        near = [number for number in found if self.table.label(number) not in leaving_out][:wanted]
+        return expand(query, self.index.reconstruct(np.array(near, np.int64))) if near else query
 
     def verify(self, ranked: Ranked, local: LocalFeatures | None) -> Ranked:
         """The same labels after a look at the local features of the most promising photos."""
@@ -371,10 +368,15 @@ class Recognizer:
         verified = [at for at in order if inliers[at] is not None]
         first = max(verified, key=lambda at: inliers[at] or 0, default=order[0])
         shown = list(dict.fromkeys([first, *order]))[:_ITEMS_SHOWN]
-        penalties = self.space.item_penalties(entry.label)
+        # Of all the label's photos, of which a filter may have left some out.
+        penalties = self.space.item_penalties(entry.label)[self._places(entry)]
         return tuple(
             MatchedItem(
                 self.table.id(int(entry.numbers[at])), float(entry.similarities[at]), float(penalties[at]), inliers[at]
             )
             for at in shown
         )
+
+    def _places(self, entry: RankedLabel) -> NDArray[np.int64]:
+        """Where a label's ranked photos stand among all its photos."""
+        return np.searchsorted(self.space.photos(entry.label).numbers, entry.numbers)

@@ -60,7 +60,7 @@ def counted(confidence: float, questions: int) -> float:
 
 def settled(whole: Verdict) -> bool:
     """Whether no part could answer in place of the whole: the gallery holds this very photo, or can know nothing."""
-    return whole.reason in ("same_photo", "empty_gallery", "not_calibrated")
+    return whole.reason in ("same_photo", "empty_gallery", "nothing_matches_filter", "not_calibrated")
 
 
 def answering_part(whole: Verdict, parts: Sequence[Verdict]) -> tuple[int, Verdict] | None:

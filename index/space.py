@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from index.adaptation import Adaptation
 from index.distractors import Distractors, mean_top_k
-from index.engines import VectorIndex
+from index.engines import Selection, VectorIndex
 from index.items import ItemTable
 from index.ranking import LabelPhotos
 
@@ -84,6 +84,15 @@ class Space:
         self._kept[label] = photos
         self._rows += len(numbers)
         return photos
+
+    def photos_within(self, label: str, within: Selection) -> LabelPhotos:
+        """Those of a label's photos that are selected; there may be none."""
+        photos = self.photos(label)
+        chosen = within.among(photos.numbers)
+        if chosen.all():
+            return photos
+        penalties = None if photos.penalties is None else photos.penalties[chosen]
+        return LabelPhotos(label, photos.numbers[chosen], photos.vectors[chosen], penalties)
 
     def forget(self, label: str) -> None:
         """Call when a photo of `label` comes, changes or goes."""

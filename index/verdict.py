@@ -7,7 +7,14 @@ from typing import Any, Literal
 
 VerdictName = Literal["known", "ambiguous", "unknown"]
 Reason = Literal[
-    "confident", "same_photo", "too_close", "below_threshold", "unusable_photo", "empty_gallery", "not_calibrated"
+    "confident",
+    "same_photo",
+    "too_close",
+    "below_threshold",
+    "unusable_photo",
+    "empty_gallery",
+    "nothing_matches_filter",
+    "not_calibrated",
 ]
 
 DIGITS = 6
