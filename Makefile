@@ -18,7 +18,7 @@ help: ## Show what there is
 $(VENV)/.complete: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing everything for tests, training and benchmarks into $(VENV): a few minutes, about 6 GB."
-	$(BIN)/pip install $(PIP_FLAGS) --editable '.[cpu,postgres,heif,demo,evaluate,train,dev]'
+	$(BIN)/pip install $(PIP_FLAGS) --editable '.[cpu,postgres,heif,demo,evaluate,train,milvus-lite,dev]'
 	@touch $@
 
 $(SERVE)/.complete: pyproject.toml constraints.txt

@@ -50,6 +50,7 @@ STATUS: Mapping[str, int] = {
     "storage": 500,
     "database_unavailable": 503,
     "device_unavailable": 503,
+    "engine_unavailable": 503,
 }
 
 

@@ -10,24 +10,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.engines.errors import NumbersOutOfOrder
+from index.engines.fields import Describe
 from index.engines.flat import FlatIndex
 from index.engines.gpu import GpuIndex, build_on_gpu
 from index.engines.kept import empty_kept, read_kept
+from index.engines.milvus import MilvusIndex, build_on_milvus, collection_of
 from index.engines.protocol import BLOCK, Numbers, VectorIndex, Vectors
 from index.engines.searcher import TrainedSpec, sample_size, train_searcher
-from index.engines.spec import EngineSpec, FlatSpec, GpuSpec, Keep
+from index.engines.spec import EngineSpec, FlatSpec, GpuSpec, Keep, MilvusSpec
 from index.engines.threads import use_threads
 from index.engines.trained import TrainedIndex
 from index.errors import DimensionMismatch
 
-__all__ = ["build", "build_trained", "collect", "open_index"]
+__all__ = ["announce", "build", "build_trained", "collect", "discard", "lies_in_files", "open_index"]
 
 _SEED = 20_240_501
 _WORK = 10
 """Building takes as long for a vector as looking at so many, and more."""
 
 
-def build(spec: EngineSpec, dim: int, blocks: Iterable[tuple[Numbers, Vectors]]) -> VectorIndex:
+def build(
+    spec: EngineSpec, dim: int, blocks: Iterable[tuple[Numbers, Vectors]], *, describe: Describe | None = None
+) -> VectorIndex:
     """Build an index from vectors in blocks.
 
     It is in memory until it is saved, and takes what `IndexStats` says, 2 or 4 bytes a value for kept vectors.
@@ -36,12 +40,16 @@ def build(spec: EngineSpec, dim: int, blocks: Iterable[tuple[Numbers, Vectors]])
     Args:
         dim: width of the vectors.
         blocks: numbers (n,), ascending over all blocks, and unit vectors (n, d).
+        describe: gives the other fields of items, for an engine that holds those too; None leaves them empty there.
 
     Raises:
-        InvalidEngineSpec: parameters that do not fit the dimension.
+        InvalidEngineSpec: parameters that do not fit the dimension, or that a server refuses.
         NumbersOutOfOrder, DimensionMismatch: a block that cannot be used.
         DeviceUnavailable: a GPU is asked for, and this machine or this FAISS has none.
+        EngineUnavailable: a server is asked for that does not answer, or nobody said where it is.
     """
+    if isinstance(spec, MilvusSpec):
+        return build_on_milvus(spec, dim, _checked(dim, blocks), describe)
     if isinstance(spec, GpuSpec):
         return build_on_gpu(spec, *collect(dim, blocks, spec.kept_as))
     if isinstance(spec, FlatSpec) and spec.storage == "float32":
@@ -70,12 +78,46 @@ def open_index(path: Path, spec: EngineSpec) -> VectorIndex:
     Raises:
         GenerationCorrupt: a file is missing, or is not of such an index.
         DeviceUnavailable: a GPU is asked for, and this machine or this FAISS has none.
+        EngineUnavailable: a server is asked for that does not answer, or nobody said where it is.
     """
+    if isinstance(spec, MilvusSpec):
+        return MilvusIndex.open(path, spec)
     if isinstance(spec, GpuSpec):
         return GpuIndex.open(path, spec)
     if isinstance(spec, FlatSpec) and spec.storage == "float32":
         return FlatIndex.open(path)
     return TrainedIndex.open(path, spec)
+
+
+def lies_in_files(spec: EngineSpec) -> bool:
+    """Whether an index of `spec` is whole in the files that `save` writes, so that it can be copied with them."""
+    return not isinstance(spec, MilvusSpec)
+
+
+def discard(path: Path) -> None:
+    """Free what an index that was saved at `path` holds outside of its files; call it before those are deleted. Nothing
+    where all is in files, or where there is no such file.
+
+    Raises:
+        EngineUnavailable: a server that has a part of it does not answer, or nobody said where it is.
+    """
+    collection = collection_of(path)
+    if collection is not None:
+        collection.drop()
+
+
+def announce(path: Path, gallery: str) -> None:
+    """Show those who read an engine's server themselves that the index saved at `path` is a gallery's now: alias
+    `whichone_gallery_<gallery>` in Milvus, where a character other than a-z and 0-9 is written as `_` and its two
+    hexadecimal digits. Nothing for engines in files.
+
+    Raises:
+        EngineUnavailable: the server does not answer, or nobody said where it is.
+    """
+    collection = collection_of(path)
+    if collection is not None:
+        escaped = "".join(char if char.isascii() and char.isalnum() else f"_{ord(char):02x}" for char in gallery)
+        collection.call(f"whichone_gallery_{escaped}")
 
 
 def collect(dim: int, blocks: Iterable[tuple[Numbers, Vectors]], keep: Keep) -> tuple[Numbers, faiss.Index]:

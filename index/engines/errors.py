@@ -5,7 +5,7 @@ from __future__ import annotations
 from embedding.errors import InputError
 from index.errors import GalleryError
 
-__all__ = ["InvalidEngineSpec", "MergeUnderWay", "NumbersOutOfOrder"]
+__all__ = ["EngineUnavailable", "InvalidEngineSpec", "MergeUnderWay", "NumbersOutOfOrder"]
 
 
 class InvalidEngineSpec(InputError):
@@ -24,3 +24,9 @@ class MergeUnderWay(GalleryError):
     """A merge was asked for while another one runs."""
 
     code = "merge_under_way"
+
+
+class EngineUnavailable(GalleryError):
+    """An engine that is a server of its own does not answer, or nobody said where it is."""
+
+    code = "engine_unavailable"

@@ -16,6 +16,7 @@ __all__ = [
     "HnswSpec",
     "IvfSpec",
     "Keep",
+    "MilvusSpec",
     "Storage",
     "spec_from_json",
 ]
@@ -167,7 +168,54 @@ class GpuSpec(_Spec):
         return IvfSpec(lists=self.lists).lists_for(items)
 
 
-EngineSpec: TypeAlias = Annotated[FlatSpec | IvfSpec | HnswSpec | GpuSpec, Field(discriminator="kind")]
+class MilvusSpec(BaseModel):
+    """Searched by a Milvus server. Where that is, is a matter of the machine, not of the gallery: see `milvus_server`.
+
+    Attributes:
+        method: Milvus's index: its own choice (`auto`), every vector (`flat`), a graph (`hnsw`; on disks `diskann`), or
+            lists (`ivf`, `ivf_sq8`).
+        m, construction: of `hnsw`, as of `HnswSpec`.
+        ef: candidates while searching, of `hnsw` and `diskann`.
+        lists, probes: of `ivf` and `ivf_sq8`, as of `IvfSpec`, in each of Milvus's segments.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["milvus"] = "milvus"
+    method: Literal["auto", "flat", "hnsw", "ivf", "ivf_sq8", "diskann"] = "auto"
+    m: Annotated[int, Field(ge=2, le=2048)] = 32
+    construction: Annotated[int, Field(ge=4, le=10_000)] = 64
+    ef: Annotated[int, Field(ge=1, le=1 << 15)] = 64
+    lists: Annotated[int, Field(ge=1, le=1 << 16)] | None = None
+    probes: Annotated[int, Field(ge=1, le=1 << 16)] = 8
+
+    @property
+    def kept_as(self) -> Keep:
+        """How the vectors are kept: Milvus gives back what it was given."""
+        return "float32"
+
+    @property
+    def effort(self) -> Literal["ef", "probes"] | None:
+        """The field that says how far a search looks; None for a method that has none."""
+        if self.method in {"hnsw", "diskann"}:
+            return "ef"
+        return "probes" if self.method in {"ivf", "ivf_sq8"} else None
+
+    @model_validator(mode="after")
+    def _takes_what_its_method_has(self) -> MilvusSpec:
+        has = {"hnsw": ("m", "construction", "ef"), "diskann": ("ef",)}
+        own = has.get(self.method, ("lists", "probes") if self.method.startswith("ivf") else ())
+        for name, field in type(self).model_fields.items():
+            if name not in ("kind", "method", *own) and getattr(self, name) != field.default:
+                raise ValueError(f"{self.method} has no {name}; it has {', '.join(own) or 'nothing to set'}")
+        return self
+
+    def lists_for(self, items: int) -> int:
+        """How many lists a segment of `items` vectors gets."""
+        return min(IvfSpec(lists=self.lists).lists_for(items), 1 << 16)
+
+
+EngineSpec: TypeAlias = Annotated[FlatSpec | IvfSpec | HnswSpec | GpuSpec | MilvusSpec, Field(discriminator="kind")]
 
 _ADAPTER: TypeAdapter[EngineSpec] = TypeAdapter(EngineSpec)
 
@@ -189,7 +237,7 @@ def _sentence(error: ValidationError) -> str:
     fault = error.errors(include_url=False, include_context=False)[0]
     place = [str(part) for part in fault["loc"]]
     if fault["type"] in ("union_tag_invalid", "union_tag_not_found", "model_attributes_type"):
-        return f"kind of engine: got {fault['input']!r}; there are flat, ivf, hnsw and gpu"
+        return f"kind of engine: got {fault['input']!r}; there are flat, ivf, hnsw, gpu and milvus"
     kind, field = place[0], ".".join(place[1:])
     if fault["type"] == "extra_forbidden":
         return f"{kind} has no {field!r}; it has {', '.join(_fields(kind))}"
@@ -199,5 +247,6 @@ def _sentence(error: ValidationError) -> str:
 
 
 def _fields(kind: str) -> list[str]:
-    models: dict[str, type[_Spec]] = {"flat": FlatSpec, "ivf": IvfSpec, "hnsw": HnswSpec, "gpu": GpuSpec}
-    return [name for name in models[kind].model_fields if name != "kind"]
+    models: tuple[type[BaseModel], ...] = (FlatSpec, IvfSpec, HnswSpec, GpuSpec, MilvusSpec)
+    [fields] = [model.model_fields for model in models if model.model_fields["kind"].default == kind]
+    return [name for name in fields if name != "kind"]

@@ -9,15 +9,16 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from index.engines.errors import InvalidEngineSpec
-from index.engines.spec import EngineSpec, FlatSpec, GpuSpec, HnswSpec, IvfSpec, spec_from_json
+from index.engines.spec import EngineSpec, FlatSpec, GpuSpec, HnswSpec, IvfSpec, MilvusSpec, spec_from_json
 
 __all__ = ["parse_spec", "spec_text"]
 
-_MODELS: dict[str, type[FlatSpec | IvfSpec | HnswSpec | GpuSpec]] = {
+_MODELS: dict[str, type[FlatSpec | IvfSpec | HnswSpec | GpuSpec | MilvusSpec]] = {
     "flat": FlatSpec,
     "ivf": IvfSpec,
     "hnsw": HnswSpec,
     "gpu": GpuSpec,
+    "milvus": MilvusSpec,
 }
 _BARE = ("storage", "method", "spread")
 """Fields whose values are written without their name."""
@@ -65,12 +66,13 @@ def _field(kind: str, part: str) -> tuple[str, Any]:
     words = _words(kind)
     name, equals, value = (side.strip() for side in part.partition("="))
     if not equals:
-        if name == "refine":
+        refine = ["refine"] if "refine" in _MODELS[kind].model_fields else []
+        if name in refine:
             return "refine", True
         if name in words:
             return words[name], name
         raise InvalidEngineSpec(
-            f"{kind}: {part!r} is not understood; words: {', '.join([*words, 'refine'])}; "
+            f"{kind}: {part!r} is not understood; words: {', '.join([*words, *refine])}; "
             f"and NAME=VALUE for {', '.join(_named(kind))}"
         )
     if name not in _named(kind):

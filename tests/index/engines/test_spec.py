@@ -14,6 +14,7 @@ from index.engines import (
     HnswSpec,
     InvalidEngineSpec,
     IvfSpec,
+    MilvusSpec,
     build,
     parse_spec,
     spec_from_json,
@@ -27,6 +28,8 @@ TEXTS: list[tuple[str, EngineSpec]] = [
     ("ivf,pq=64,refine", IvfSpec(pq=64, refine=16)),
     ("ivf, sq8, refine, keep=float32", IvfSpec(storage="sq8", refine=2, keep="float32")),
     ("hnsw,m=32,ef=64", HnswSpec(m=32, ef=64)),
+    ("milvus", MilvusSpec()),
+    ("milvus,hnsw,ef=128", MilvusSpec(method="hnsw", ef=128)),
     ("gpu,ivfpq,sharded,devices=0+2", GpuSpec(method="ivfpq", spread="sharded", devices=(0, 2))),
 ]
 
@@ -47,6 +50,9 @@ specs = st.one_of(
     st.builds(HnswSpec, m=st.integers(2, 64), construction=st.integers(4, 64), ef=small),
     st.builds(GpuSpec, method=st.sampled_from(["flat", "ivfpq"]), spread=st.just("sharded"), devices=st.just((0, 1))),
     st.builds(GpuSpec, method=st.just("cagra"), degree=st.integers(2, 64)),
+    st.builds(MilvusSpec, method=st.sampled_from(["auto", "flat"])),
+    st.builds(MilvusSpec, method=st.just("hnsw"), m=st.integers(2, 64), construction=st.integers(4, 64), ef=small),
+    st.builds(MilvusSpec, method=st.sampled_from(["ivf", "ivf_sq8"]), lists=st.none() | small, probes=small),
 )
 
 
@@ -70,6 +76,10 @@ def test_a_spec_survives_its_text_and_its_json(spec: EngineSpec) -> None:
         ("flat,refine=4", ["refine is for sq8"]),
         ("ivf,keep=half", ["keep", "'half'", "float16"]),
         ("gpu,cagra,sharded", ["cagra", "replicated"]),
+        ("milvus,flat,ef=9", ["flat has no ef", "nothing to set"]),
+        ("milvus,diskann,m=9", ["diskann has no m", "it has ef"]),
+        ("milvus,refine", ["'refine'", "diskann", "probes"]),
+        ("milvus,uri=localhost", ["no 'uri'", "probes"]),
     ],
 )
 def test_what_is_wrong_is_named_with_what_would_do(text: str, words: list[str]) -> None:
@@ -82,7 +92,7 @@ def test_what_is_wrong_is_named_with_what_would_do(text: str, words: list[str]) 
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ({"kind": "milvus"}, ["milvus", "flat, ivf, hnsw"]),
+        ({"kind": "annoy"}, ["annoy", "flat, ivf, hnsw, gpu and milvus"]),
         ({"lists": 3}, ["kind"]),
         ({"kind": "ivf", "nprobe": 3}, ["'nprobe'", "probes"]),
         ("ivf", ["kind"]),
