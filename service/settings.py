@@ -85,6 +85,13 @@ class Settings(BaseSettings):
         description="Folder that holds the networks of verifiers, each in a folder of its name, as "
         "`whichone export-local-features` writes them. rootsift needs none.",
     )
+    milvus_uri: SecretStr | None = Field(
+        None,
+        description="Where engine milvus finds its server: http://host:19530, /NAME behind it for a database other "
+        "than the default one; or a file ending in .db, for milvus-lite in this process alone. Unset: galleries of "
+        "that engine cannot be opened.",
+    )
+    milvus_token: SecretStr | None = Field(None, description="user:password or API key for the Milvus server.")
     bundle: Path | None = Field(
         None, description="Folder of the model bundle. Unset: the one that ships with Whichone."
     )
@@ -126,6 +133,15 @@ class Settings(BaseSettings):
         if url is not None and not url.get_secret_value().startswith(schemes):
             raise ValueError("a database URL starts with postgresql://")
         return url
+
+    @field_validator("milvus_uri")
+    @classmethod
+    def _known_server(cls, uri: SecretStr | None) -> SecretStr | None:
+        if uri is not None:
+            text = uri.get_secret_value()
+            if not text.startswith(("http://", "https://", "tcp://")) and not text.endswith(".db"):
+                raise ValueError("an address of Milvus starts with http://, https:// or tcp://, a file ends with .db")
+        return uri
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Self:

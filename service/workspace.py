@@ -29,6 +29,7 @@ from embedding.bundle import Bundle
 from embedding.embedder import Embedder
 from embedding.images import Box, ImageLimits
 from index.background import Background
+from index.engines import use_milvus
 from index.generation import Generation
 from index.search_inside import Search
 from index.verification import Verifier, verifier_named
@@ -102,6 +103,9 @@ class Workspace:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        if settings.milvus_uri is not None:
+            token = settings.milvus_token
+            use_milvus(settings.milvus_uri.get_secret_value(), "" if token is None else token.get_secret_value())
         self.started = False
         self.database = Database(settings)
         self.photos = PhotoStore(settings.data / "photos")

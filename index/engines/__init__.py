@@ -7,7 +7,7 @@ from index.engines.flat import FlatIndex
 from index.engines.milvus import MilvusIndex
 from index.engines.milvus_server import use_milvus
 from index.engines.overlay import OverlayIndex
-from index.engines.probe import least_effort, recall
+from index.engines.probe import effort_of, least_effort, recall
 from index.engines.protocol import IndexStats, VectorIndex
 from index.engines.selection import Selection
 from index.engines.spec import EngineSpec, FlatSpec, GpuSpec, HnswSpec, IvfSpec, MilvusSpec, spec_from_json
@@ -36,6 +36,7 @@ __all__ = [
     "announce",
     "build",
     "discard",
+    "effort_of",
     "least_effort",
     "lies_in_files",
     "open_index",

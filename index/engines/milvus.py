@@ -207,6 +207,10 @@ class MilvusIndex:
         flush(path)
         self._collection.keep()
 
+    def drop(self) -> None:
+        """Delete the collection: of an index that will never be saved."""
+        self._collection.drop()
+
     def stats(self) -> IndexStats:
         """What it is; vectors count as kept, wherever the server has them, and memory is this process's."""
         return IndexStats(

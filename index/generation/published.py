@@ -7,20 +7,22 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from index.engines import announce
 from index.errors import GenerationCorrupt, GenerationNotFound
 from index.generation.flushed import flush_folder, sha256_of, write_text
-from index.generation.manifest import MANIFEST, Generation, GenerationManifest
+from index.generation.manifest import MANIFEST, VECTORS, Generation, GenerationManifest
 
 __all__ = ["current_generation", "list_generations", "publish", "read_generation", "rollback", "verify_generation"]
 
 
 def publish(root: Path, number: int) -> None:
-    """Put a generation into use, atomically.
+    """Put a generation into use, atomically: first for those who read an engine's server themselves, then for all.
 
     Raises:
         GenerationNotFound: it is not on disk.
+        EngineUnavailable: its engine's server does not answer; the generation in use stays.
     """
-    read_generation(root, number)
+    announce(read_generation(root, number).folder / VECTORS, root.name)
     draft = root / f".CURRENT-{uuid.uuid4().hex}"
     write_text(draft, f"{number}\n")
     draft.replace(root / "CURRENT")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,12 @@ from index.advice import SAMPLE, Wish, advise
 from index.engines import (
     EngineSpec,
     FlatSpec,
-    HnswSpec,
-    IvfSpec,
+    ItemFields,
+    MilvusIndex,
     TrainedIndex,
     VectorIndex,
     build,
+    effort_of,
     least_effort,
     parse_spec,
     recall,
@@ -24,6 +26,8 @@ from index.engines.protocol import BLOCK, Blocks
 from index.recognizer import Recognizer
 
 __all__ = ["AUTO", "RECALL_FLOOR", "Built", "build_vectors", "likely_queries"]
+
+_Tunable = TypeVar("_Tunable", TrainedIndex, MilvusIndex)
 
 AUTO = "auto"
 """In place of an engine: whichever the advisor would take, asked anew for each generation."""
@@ -57,18 +61,37 @@ def build_vectors(recognizer: Recognizer, asked: str) -> Built:
     Raises:
         InvalidEngineSpec: the text is not understood, or the engine cannot reach the recall however far it looks.
         DeviceUnavailable: a GPU is asked for and there is none.
+        EngineUnavailable: a server is asked for and does not answer.
     """
     spec = parse_spec(_advised(recognizer) if asked == AUTO else asked)
     if isinstance(spec, FlatSpec) and spec == recognizer.index.spec:
         return Built(recognizer.index, None)
-    index = build(spec, recognizer.dim, _blocks(recognizer.index))
-    if not isinstance(index, TrainedIndex) or len(index) == 0:
-        return Built(index, None)
-    queries = likely_queries(recognizer)
-    if isinstance(spec, IvfSpec | HnswSpec) and not _names_effort(spec):
+    index = build(spec, recognizer.dim, _blocks(recognizer.index), describe=lambda *rows: _fields(recognizer, *rows))
+    if isinstance(index, TrainedIndex) and len(index):
+        return _tuned(index, likely_queries(recognizer))
+    if isinstance(index, MilvusIndex) and len(index) and index.spec.method != "flat":
+        try:
+            return _tuned(index, likely_queries(recognizer))
+        except BaseException:
+            index.drop()
+            raise
+    return Built(index, None)
+
+
+def _tuned(index: _Tunable, queries: NDArray[np.float32]) -> Built:
+    if effort_of(index.spec) is not None and not _names_effort(index.spec):
         index = least_effort(index, queries, floor=RECALL_FLOOR, k=_K)
     k = min(_K, len(index))
     return Built(index, recall(index.search(queries, k)[1], index.exact(queries, k)[1]))
+
+
+def _fields(recognizer: Recognizer, numbers: NDArray[np.int64], vectors: NDArray[np.float32]) -> ItemFields:
+    table = recognizer.table
+    return ItemFields(
+        ids=[table.id(number) for number in numbers.tolist()],
+        labels=[table.label(number) for number in numbers.tolist()],
+        penalties=np.asarray(recognizer.distractors.penalties(vectors), np.float32),
+    )
 
 
 def _advised(recognizer: Recognizer) -> str:
