@@ -31,6 +31,9 @@ __all__ = ["MilvusIndex", "build_on_milvus", "collection_of"]
 
 _FURTHER = 8
 _FURTHEST = {"ef": 1 << 15, "probes": 1 << 16}
+_FEW_SELECTED = 256
+"""Vectors that are fetched and compared here, half a megabyte: an index finds few of so few, and says nothing of it."""
+
 _SAMPLE = 64
 _LONGEST_FILE = 10_000
 
@@ -234,6 +237,8 @@ class MilvusIndex:
 
     def _search(self, queries: Vectors, k: int, chosen: _Chosen) -> tuple[Vectors, Numbers]:
         """k rows for each query; there are as many."""
+        if chosen.count <= _FEW_SELECTED and chosen is not self._everything and self._spec.method != "flat":
+            return self._one_by_one(queries, k, chosen)
         effort = self._spec.effort
         looks = 0
         if effort is not None:  # further where a selection passes over most

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 import weakref
 from typing import Any
 
@@ -30,6 +31,7 @@ ID_CHARACTERS, _LABEL_BYTES = 200, 1_000
 """Room for an item's id and label; Milvus counts bytes, and a label has up to 200 characters."""
 
 _SEARCH_S, _WRITE_S = 30.0, 300.0
+_FIRST_PAUSE_S, _LAST_PAUSE_S = 0.02, 2.0
 _MOST_FLOATS_SENT = 1 << 21
 """8 MB a message; servers take 64."""
 
@@ -131,8 +133,11 @@ class Collection:
         try:
             with self.server.asked_to(f"index collection {self.name}") as client:
                 asked = client.prepare_index_params()
-                asked.add_index(field_name=VECTOR, index_type=name, metric_type="IP", params=building)
-                client.create_index(self.name, asked)
+                asked.add_index(
+                    field_name=VECTOR, index_name=VECTOR, index_type=name, metric_type="IP", params=building
+                )
+                # Waited for below: pymilvus looks every half second, by a call that milvus-lite does not have.
+                client.create_index(self.name, asked, sync=False)
         except EngineUnavailable as error:
             if error.details.get("milvus_code") not in _SAID_NO:
                 raise
@@ -141,6 +146,22 @@ class Collection:
                 "flat, hnsw, ivf, ivf_sq8 or auto would do",
                 method=spec.method,
             ) from error
+        self._wait_for_index()
+
+    def _wait_for_index(self) -> None:
+        pause = _FIRST_PAUSE_S
+        while True:
+            with self.server.asked_to(f"index collection {self.name}") as client:
+                state = client.describe_index(self.name, VECTOR, timeout=_SEARCH_S)["state"]
+            if state == "Finished":
+                return
+            if state == "Failed":
+                raise EngineUnavailable(
+                    f"engine milvus: {self.server.address} failed to index collection {self.name}; its log says why; "
+                    "then build again"
+                )
+            time.sleep(pause)
+            pause = min(2 * pause, _LAST_PAUSE_S)
 
     def exists(self) -> bool:
         """Whether the server has it."""

@@ -116,8 +116,10 @@ class History(RuleBasedStateMachine):
         np.testing.assert_allclose(self.index.reconstruct(numbers), expected, atol=5e-4)
 
 
-@pytest.mark.parametrize("spec", LOOKING_EVERYWHERE)
-def test_any_history_answers_like_numpy(spec: str) -> None:
+@pytest.mark.parametrize("spec", [*LOOKING_EVERYWHERE, "milvus,flat", "milvus,hnsw,ef=999"])
+def test_any_history_answers_like_numpy(spec: str, request: pytest.FixtureRequest) -> None:
+    if spec.startswith("milvus"):
+        request.getfixturevalue("milvus_lite")
     machine = type("HistoryOfOne", (History,), {"spec": spec})
     run_state_machine_as_test(machine, settings=settings(max_examples=12, stateful_step_count=12, deadline=None))
 
@@ -131,11 +133,16 @@ FLOORS = {
     "ivf,pq=16,refine": 0.95,
     "hnsw": 0.99,
     "hnsw,sq8,refine": 0.99,
+    "milvus": 0.95,
 }
 
 
 @pytest.mark.parametrize("spec", FLOORS)
-def test_as_they_ship_they_keep_their_floor_after_changes_and_a_merge(spec: str, tmp_path: Path) -> None:
+def test_as_they_ship_they_keep_their_floor_after_changes_and_a_merge(
+    spec: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if spec.startswith("milvus"):
+        request.getfixturevalue("milvus_lite")
     random = np.random.default_rng(3)
     vectors, queries = np.split(clustered(3_200, 32, seed=5), [3_000])
     rows = dict(enumerate(vectors[:2_500]))
@@ -169,8 +176,12 @@ def gallery() -> Gallery:
     return world, items, exact
 
 
-@pytest.mark.parametrize("spec", [spec for spec in LOOKING_EVERYWHERE if parse_spec(spec).kept_as == "float32"])
-def test_verdicts_are_those_of_flat(spec: str, gallery: Gallery) -> None:
+@pytest.mark.parametrize(
+    "spec", [*(spec for spec in LOOKING_EVERYWHERE if parse_spec(spec).kept_as == "float32"), "milvus,flat"]
+)
+def test_verdicts_are_those_of_flat(spec: str, gallery: Gallery, request: pytest.FixtureRequest) -> None:
+    if spec.startswith("milvus"):
+        request.getfixturevalue("milvus_lite")
     world, items, exact = gallery
     base = built(spec, {item.number: item.embedding for item in items}, WORLD_DIM)
     other = Recognizer(WORLD_DIM, bundle_sha256="b" * 64, base=base)
