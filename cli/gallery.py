@@ -89,14 +89,54 @@ def index_build(
         str | None,
         typer.Option("--engine", help="flat, ivf, hnsw or gpu, with parameters; auto; the last generation's if none."),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Also if it breaks pins.")] = False,
     data: Data = None,
     gallery: Gallery = "default",
     as_json: AsJson = False,
 ) -> None:
-    """Write the gallery as a new generation and serve from it."""
-    from service.commands.gallery import build
+    """Write the gallery as a new generation and serve from it, unless it breaks pins."""
+    from service.commands.generations import build
 
-    build(settings_of(data), gallery=gallery, engine=engine, as_json=as_json)
+    build(settings_of(data), gallery=gallery, engine=engine, force=force, as_json=as_json)
+
+
+@app.command(
+    "pin",
+    epilog=examples("whichone index pin cup-again.jpg --label cup", "whichone index pin stranger.jpg --unknown"),
+)
+def index_pin(
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="The photo to ask about.")],
+    label: Annotated[str | None, typer.Option("--label", "-l", help="What it must be known as.")] = None,
+    unknown: Annotated[bool, typer.Option("--unknown", help="It must not be known.")] = False,
+    data: Data = None,
+    gallery: Gallery = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Pin a photo: no generation is built any more that answers it otherwise."""
+    from service.commands.pins import add_pin
+
+    add_pin(settings_of(data), photo, gallery=gallery, label=label, unknown=unknown, as_json=as_json)
+
+
+@app.command("pins", epilog=examples("whichone index pins"))
+def index_pins(data: Data = None, gallery: Gallery = "default", as_json: AsJson = False) -> None:
+    """List the pins of a gallery; whichone index verify asks about them."""
+    from service.commands.pins import list_pins
+
+    list_pins(settings_of(data), gallery=gallery, as_json=as_json)
+
+
+@app.command("unpin", epilog=examples("whichone index unpin 3f2a..."))
+def index_unpin(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="The pin, by id.")],
+    data: Data = None,
+    gallery: Gallery = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Remove a pin."""
+    from service.commands.pins import remove_pin
+
+    remove_pin(settings_of(data), id_, gallery=gallery, as_json=as_json)
 
 
 @app.command(
@@ -133,8 +173,8 @@ def index_refresh(data: Data = None, gallery: Gallery = "default", as_json: AsJs
 
 @app.command("verify", epilog=examples("whichone index verify"))
 def index_verify(data: Data = None, gallery: Gallery = "default", as_json: AsJson = False) -> None:
-    """Check every file of every generation of the gallery against its sha256."""
-    from service.commands.gallery import verify
+    """Check a gallery: its generations (files, counts, recall against exact search), its photos, its pins."""
+    from service.commands.generations import verify
 
     verify(settings_of(data), gallery=gallery, as_json=as_json)
 
@@ -147,6 +187,6 @@ def index_rollback(
     as_json: AsJson = False,
 ) -> None:
     """Serve an older generation, exactly as it was, until the next build."""
-    from service.commands.gallery import roll_back
+    from service.commands.generations import roll_back
 
     roll_back(settings_of(data), number, gallery=gallery, as_json=as_json)

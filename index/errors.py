@@ -6,12 +6,14 @@ from embedding.errors import InputError, WhichoneError
 
 __all__ = [
     "DimensionMismatch",
+    "DiskFull",
     "GalleryError",
     "GenerationCorrupt",
     "GenerationMismatch",
     "GenerationNotFound",
     "NotCalibratable",
     "ReadOnlyIndex",
+    "RecallLost",
 ]
 
 
@@ -49,6 +51,18 @@ class GenerationMismatch(GalleryError):
     """A generation was made by another bundle, or with another dimension."""
 
     code = "generation_mismatch"
+
+
+class RecallLost(GalleryError):
+    """An engine finds less of what exact search finds than it did when its generation was made."""
+
+    code = "recall_lost"
+
+
+class DiskFull(GalleryError):
+    """There is no room on the disk for what was to be written, or no leave to write so much."""
+
+    code = "disk_full"
 
 
 class NotCalibratable(InputError):

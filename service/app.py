@@ -15,6 +15,7 @@ from service import problems
 from service.gallery.calibrator import Calibrator
 from service.gallery.endpoints import router as items
 from service.gallery.gallery_endpoints import router as galleries
+from service.gallery.pin_endpoints import router as pins
 from service.gate import Gate
 from service.limits import BodyLimit
 from service.logs import make_log
@@ -59,7 +60,7 @@ def create_app(settings: Settings, *, prepared: Workspace | None = None) -> Fast
     app.state.metrics = metrics
     app.state.gate = Gate(concurrency=settings.concurrency, waiting=settings.max_waiting)
     problems.install(app)
-    for router in (recognition, items, galleries, operations):
+    for router in (recognition, items, galleries, pins, operations):
         app.include_router(router)
     app.add_middleware(BodyLimit, max_bytes=settings.max_request_bytes, timeout=settings.body_timeout)
     app.add_middleware(Telemetry, log=log, metrics=metrics)

@@ -37,6 +37,7 @@ __all__ = [
     "NotFound",
     "Overloaded",
     "PhotoLost",
+    "PinsBroken",
     "RequestError",
     "RequestTooLarge",
     "ScopeMissing",
@@ -44,10 +45,12 @@ __all__ = [
     "SlowRequest",
     "StorageError",
     "TooManyImages",
+    "TooManyPins",
     "UnknownGallery",
     "UnknownItem",
     "UnknownKey",
     "UnknownLabel",
+    "UnknownPin",
     "UnknownSetting",
     "UnsupportedBody",
     "WrongKey",
@@ -156,6 +159,12 @@ class UnknownLabel(NotFound):
     code = "unknown_label"
 
 
+class UnknownPin(NotFound):
+    """No pin of this id in the gallery, or no longer."""
+
+    code = "unknown_pin"
+
+
 class UnknownKey(NotFound):
     """No API key of this name."""
 
@@ -190,6 +199,18 @@ class GalleryPinned(Conflict):
     """The gallery is held at an older generation since a rollback."""
 
     code = "gallery_pinned"
+
+
+class PinsBroken(Conflict):
+    """A generation answers pinned queries in another way than was said when they were pinned."""
+
+    code = "pins_broken"
+
+
+class TooManyPins(Conflict):
+    """The gallery has as many pins as it may."""
+
+    code = "too_many_pins"
 
 
 class AccessError(WhichoneError):

@@ -26,7 +26,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["ApiKey", "Base", "CalibrationRow", "Gallery", "ItemRow", "Removal"]
+__all__ = ["ApiKey", "Base", "CalibrationRow", "Gallery", "ItemRow", "PinRow", "Removal"]
 
 BigNumber = BigInteger().with_variant(Integer, "sqlite")
 """SQLite numbers rows by itself only in a column that is exactly INTEGER."""
@@ -147,6 +147,26 @@ class CalibrationRow(Base):
     body: Mapped[dict[str, Any]] = mapped_column(JSON)
     adaptation: Mapped[bytes] = mapped_column(LargeBinary, default=b"")
     pipeline: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=_now)
+
+
+class PinRow(Base):
+    """A pinned query: a photo that a gallery has to answer in a certain way, before a generation of it is published.
+
+    Attributes:
+        image_sha256: of the photo, which is in the photo store.
+        label: that it must be known as; None where it must not be known as anything.
+    """
+
+    __tablename__ = "pins"
+    __table_args__ = (
+        UniqueConstraint("gallery_id", "image_sha256"),
+        Index("ix_pins_image_sha256", "image_sha256"),
+    )
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    gallery_id: Mapped[int] = mapped_column(ForeignKey("galleries.id"))
+    image_sha256: Mapped[str] = mapped_column(String(64))
+    label: Mapped[str | None] = mapped_column(String(200))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=_now)
 
 

@@ -51,6 +51,7 @@ STATUS: Mapping[str, int] = {
     "database_unavailable": 503,
     "device_unavailable": 503,
     "engine_unavailable": 503,
+    "disk_full": 507,
 }
 
 

@@ -74,6 +74,12 @@ class Settings(BaseSettings):
         "or auto, which asks the gallery's own photos. Takes effect as WHICHONE_ADAPTATION does; photos added while it "
         "was off have no such features before `whichone index refresh`.",
     )
+    keep_generations: int = Field(
+        5,
+        ge=2,
+        description="Generations of a gallery that stay on disk to roll back to, with the one in use; older ones are "
+        "deleted when a new one is published.",
+    )
     verifier: VerifierName = Field(
         "rootsift",
         description="Whose local features: rootsift, or one that runs a network on the device below and needs "

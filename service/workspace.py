@@ -30,7 +30,7 @@ from embedding.embedder import Embedder
 from embedding.images import Box, ImageLimits
 from index.background import Background
 from index.engines import use_milvus
-from index.generation import Generation
+from index.generation import Checked
 from index.search_inside import Search
 from index.verification import Verifier, verifier_named
 from service.database import Database
@@ -38,6 +38,7 @@ from service.errors import FieldInvalid, PhotoLost
 from service.gallery.enrolment import Enrolled, Enrolment, PhotoSource
 from service.gallery.galleries import DEFAULT_GALLERY, Galleries
 from service.gallery.item_repository import ItemFilter
+from service.gallery.pins import PinAnswer, Pins
 from service.gallery.refresh import FeatureRefresh
 from service.gallery.replica import Model
 from service.gallery.repository import GalleryRepository
@@ -54,11 +55,12 @@ __all__ = ["Verification", "Workspace", "open_workspace"]
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What `Workspace.verify` found in order, and the ids of items whose photo is not."""
+    """What `Workspace.verify` found in order, the ids of items whose photo is not, and how pins are answered now."""
 
-    generations: list[Generation]
+    generations: list[Checked]
     items: int
     lost_photos: list[str]
+    pins: list[PinAnswer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ class Workspace:
         self.database = Database(settings)
         self.photos = PhotoStore(settings.data / "photos")
         self.keys = KeyService(self.database)
+        self.pins = Pins(self.database, self.photos, lambda: self.embedder)
         self.gallery = GalleryService(self.database, self.photos, lambda: self.verifier.method)
 
     def prepare(self) -> None:
@@ -177,7 +180,13 @@ class Workspace:
     @cached_property
     def galleries(self) -> Galleries:
         """Replicas, calibrations, generations."""
-        return Galleries(self.database, self.model, self.settings.data / "galleries")
+        return Galleries(
+            self.database,
+            self.model,
+            self.settings.data / "galleries",
+            pins=self.pins,
+            keep=self.settings.keep_generations,
+        )
 
     @cached_property
     def recognition(self) -> RecognitionService:
@@ -239,10 +248,11 @@ class Workspace:
         return self.recognition.recognize(gallery, data, box=box, top_k=top_k, explain=explain, search=search)
 
     def verify(self, gallery: str = DEFAULT_GALLERY) -> Verification:
-        """Check a gallery's generations and photos against their sha256, and clear photo files that nothing refers to.
+        """Check a gallery's generations, its photos against their sha256, and its pins; and clear photo files that
+        nothing refers to.
 
         Raises:
-            UnknownGallery, GenerationCorrupt.
+            UnknownGallery; GenerationCorrupt, GenerationMismatch, RecallLost: see `Galleries.verify`.
         """
         generations = self.galleries.verify(gallery)
         items, lost, after = 0, [], 0
@@ -258,7 +268,7 @@ class Workspace:
                 break
             after = page.after
         self.gallery.discard_orphans()
-        return Verification(generations, items, lost)
+        return Verification(generations, items, lost, self.galleries.pin_answers(gallery))
 
     def _adopt_bundle(self) -> None:
         """A gallery that holds nothing yet goes with whatever bundle is loaded."""

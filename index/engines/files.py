@@ -13,6 +13,8 @@ from index.errors import GenerationCorrupt
 
 __all__ = ["beside", "flush", "map_index", "map_numbers", "write_index", "write_numbers"]
 
+_BLOCK_BYTES = 1 << 20
+
 
 def beside(path: Path, what: str) -> Path:
     """A file of the same index: `index.faiss` and "vectors" give `index.faiss.vectors`."""
@@ -20,9 +22,31 @@ def beside(path: Path, what: str) -> Path:
 
 
 def write_index(index: faiss.Index, path: Path) -> None:
-    """Write and flush."""
-    faiss.write_index(index, str(path))
-    flush(path)
+    """Write and flush.
+
+    Raises:
+        OSError: it could not be written in full, to the last byte: FAISS by itself does not look at the closing of its
+            file, which is what fails on a disk that fills up with the last few bytes.
+    """
+    failure: OSError | None = None
+
+    def write(block: bytes) -> int:
+        nonlocal failure
+        try:
+            return file.write(block)
+        except OSError as error:
+            failure = error
+            raise
+
+    with path.open("wb") as file:
+        try:
+            faiss.write_index(index, faiss.PyCallbackIOWriter(write, _BLOCK_BYTES))
+        except Exception:
+            if failure is not None:
+                raise failure from None
+            raise
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def map_index(path: Path, expected: type) -> faiss.Index:

@@ -14,8 +14,10 @@ A generation is written in full and flushed under a name that nobody reads, rena
 the atomic replacement of `CURRENT`. Nothing here is the truth: the database is, and can make all of it again.
 """
 
+from index.generation.checking import Checked, check_generation
+from index.generation.discarding import clear_leftovers, prune
 from index.generation.manifest import Generation, GenerationManifest
-from index.generation.opening import open_recognizer
+from index.generation.opening import open_generation, open_recognizer
 from index.generation.published import (
     current_generation,
     list_generations,
@@ -24,21 +26,28 @@ from index.generation.published import (
     rollback,
     verify_generation,
 )
+from index.generation.room import told_when_full
 from index.generation.vectors import AUTO, RECALL_FLOOR, likely_queries
 from index.generation.writing import write_generation
 
 __all__ = [
     "AUTO",
     "RECALL_FLOOR",
+    "Checked",
     "Generation",
     "GenerationManifest",
+    "check_generation",
+    "clear_leftovers",
     "current_generation",
     "likely_queries",
     "list_generations",
+    "open_generation",
     "open_recognizer",
+    "prune",
     "publish",
     "read_generation",
     "rollback",
+    "told_when_full",
     "verify_generation",
     "write_generation",
 ]

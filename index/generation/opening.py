@@ -18,7 +18,7 @@ from index.recognizer import DEFAULT_FAR_BUDGET, Recognizer
 from index.tuning import Tuning
 from index.verification import FeatureFile, Verifier
 
-__all__ = ["open_recognizer"]
+__all__ = ["open_generation", "open_recognizer"]
 
 _SHIPPED = Pipeline()
 
@@ -41,7 +41,32 @@ def open_recognizer(
         GenerationMismatch: another bundle made it, or the dimension differs.
     """
     generation = verify_generation(root, number) if verify else read_generation(root, number)
-    manifest = generation.manifest
+    recognizer = open_generation(
+        generation,
+        bundle_sha256=bundle_sha256,
+        background=background,
+        far_budget=far_budget,
+        pipeline=pipeline,
+        verifier=verifier,
+    )
+    return recognizer, generation
+
+
+def open_generation(
+    generation: Generation,
+    *,
+    bundle_sha256: str,
+    background: Background,
+    far_budget: float = DEFAULT_FAR_BUDGET,
+    pipeline: Pipeline = _SHIPPED,
+    verifier: Verifier | None = None,
+) -> Recognizer:
+    """Like `open_recognizer`, of a generation whose files are known to be whole, such as one just written.
+
+    Raises:
+        GenerationCorrupt, GenerationMismatch.
+    """
+    manifest, number = generation.manifest, generation.number
     if manifest.bundle_sha256 != bundle_sha256:
         raise GenerationMismatch(
             f"generation {number} was made with bundle {manifest.bundle_sha256[:12]}, "
@@ -76,7 +101,7 @@ def open_recognizer(
     _read_distractors(generation, recognizer)
     if CALIBRATION in manifest.files:
         recognizer.tuning = _read_tuning(generation)
-    return recognizer, generation
+    return recognizer
 
 
 def _read_items(generation: Generation, recognizer: Recognizer) -> None:

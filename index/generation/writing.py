@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from index.generation.manifest import (
     Generation,
     GenerationManifest,
 )
+from index.generation.room import told_when_full
 from index.generation.vectors import build_vectors
 from index.recognizer import Recognizer
 
@@ -30,7 +32,14 @@ __all__ = ["write_generation"]
 _ROWS_AT_ONCE = 65_536
 
 
-def write_generation(root: Path, recognizer: Recognizer, *, change: int, engine: str = "flat") -> Generation:
+def write_generation(
+    root: Path,
+    recognizer: Recognizer,
+    *,
+    change: int,
+    engine: str = "flat",
+    accept: Callable[[Generation], None] | None = None,
+) -> Generation:
     """Write a gallery as the next generation; it is not in use before `publish`.
 
     Args:
@@ -38,18 +47,22 @@ def write_generation(root: Path, recognizer: Recognizer, *, change: int, engine:
         recognizer: the gallery, which must not change meanwhile.
         change: the change number it stands at.
         engine: what searches the vectors, in short form (`index.engines.parse_spec`).
+        accept: looks at what was written before it gets its number (it is 0 then); when it raises, nothing is left.
 
     Raises:
         InvalidEngineSpec, DeviceUnavailable: see `index.generation.vectors`; nothing is left on disk.
+        DiskFull: likewise.
     """
     generations = root / "generations"
-    generations.mkdir(parents=True, exist_ok=True)
     draft = generations / f".draft-{uuid.uuid4().hex}"
-    draft.mkdir()
     try:
-        manifest = _write_files(draft, recognizer, change, engine)
-        write_text(draft / MANIFEST, manifest.model_dump_json(indent=2))
-        flush_folder(draft)
+        with told_when_full("a generation"):
+            draft.mkdir(parents=True)
+            manifest = _write_files(draft, recognizer, change, engine)
+            write_text(draft / MANIFEST, manifest.model_dump_json(indent=2))
+            flush_folder(draft)
+        if accept is not None:
+            accept(Generation(number=0, folder=draft, manifest=manifest))
         number = _claim_number(generations, draft)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)

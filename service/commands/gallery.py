@@ -1,4 +1,4 @@
-"""`whichone index`: photos into a gallery and out of it, and its generations on disk."""
+"""`whichone index`: photos into a gallery and out of it (generations: `generations`, pins: `pins`)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from rich.table import Table
 
 from embedding.errors import InputError
 from embedding.images import ImageError
-from index.engines import spec_text
-from index.generation import Generation
 from service.commands.folder import collect, opened
 from service.commands.terminal import note, print_json, progress_bar, stdout
 from service.errors import BundleMismatch, FieldInvalid, StorageError, UnknownLabel
@@ -28,14 +26,11 @@ __all__ = [
     "PhotosNotAdded",
     "PhotosLost",
     "add_photos",
-    "build",
     "list_galleries",
     "list_items",
     "list_labels",
     "refresh",
     "remove_items",
-    "roll_back",
-    "verify",
 ]
 
 PAGE = 500
@@ -256,14 +251,7 @@ def _choice(choice: dict[str, Any]) -> str:
     return f"{part}: {'yes' if choice['used'] else 'no'} ({why})"
 
 
-# ---------------------------------------------------------------- generations
-
-
-def build(settings: Settings, *, gallery: str, engine: str | None, as_json: bool) -> None:
-    """Publish the gallery as a new generation."""
-    with opened(settings) as workspace:
-        generation = workspace.galleries.publish(gallery, engine)
-    _report_generation(generation, "built, and served from now on", as_json)
+# ---------------------------------------------------------------- local features
 
 
 def refresh(settings: Settings, *, gallery: str, as_json: bool) -> None:
@@ -290,46 +278,3 @@ def refresh(settings: Settings, *, gallery: str, as_json: bool) -> None:
             "recognised, but not verified",
             items=done.unreadable,
         )
-
-
-def roll_back(settings: Settings, number: int | None, *, gallery: str, as_json: bool) -> None:
-    """Serve an older generation."""
-    with opened(settings) as workspace:
-        generation = workspace.galleries.rollback(gallery, number)
-    _report_generation(generation, "served as it was, until the next whichone index build", as_json)
-
-
-def _report_generation(generation: Generation, what: str, as_json: bool) -> None:
-    manifest = generation.manifest
-    if as_json:
-        print_json({"generation": generation.number, **manifest.model_dump(mode="json")})
-        return
-    stdout().print(
-        f"generation {generation.number}: {what} ({manifest.items} photos, {manifest.labels} labels, "
-        f"{manifest.distractors} distractors; engine {spec_text(manifest.engine)}"
-        + (f", recall@10 {manifest.recall:.3f}" if manifest.recall is not None else "")
-        + ")"
-    )
-
-
-def verify(settings: Settings, *, gallery: str, as_json: bool) -> None:
-    """Check generations and photos.
-
-    Raises:
-        GenerationCorrupt: names the file.
-        PhotosLost: items whose photo is gone or damaged; their ids are in the details.
-    """
-    with opened(settings) as workspace:
-        found = workspace.verify(gallery)
-    if as_json:
-        numbers = [generation.number for generation in found.generations]
-        print_json({"generations": numbers, "items": found.items, "lost_photos": found.lost_photos})
-    if found.lost_photos:
-        listed = ", ".join(found.lost_photos[:10]) + (", ..." if len(found.lost_photos) > 10 else "")
-        raise PhotosLost(
-            f"the photos of {len(found.lost_photos)} of {found.items} item(s) are gone or damaged: {listed}; they are "
-            "still recognised; add the photos again, or remove the items with whichone index remove ID",
-            items=found.lost_photos,
-        )
-    if not as_json:
-        stdout().print(f"{len(found.generations)} generation(s) and {found.items} photo(s) are whole")

@@ -12,12 +12,16 @@ from index.engines import parse_spec
 from index.errors import GenerationCorrupt, GenerationNotFound, NotCalibratable
 from index.generation import (
     AUTO,
+    Checked,
     Generation,
+    check_generation,
+    clear_leftovers,
     list_generations,
+    open_generation,
+    prune,
     publish,
     read_generation,
     rollback,
-    verify_generation,
     write_generation,
 )
 from index.recognizer import Recognizer
@@ -25,15 +29,15 @@ from index.tuner import tune
 from index.tuning import Choice, Tuning, TuningBody
 from index.verification import FeatureFile
 from service.database import Database
-from service.errors import EmptyGallery, GalleryPinned, UnknownGallery
+from service.errors import EmptyGallery, GalleryPinned
+from service.gallery.pins import PinAnswer, Pins
 from service.gallery.replica import Answer, Model, Replica, check_bundle, load_recognizer
-from service.gallery.repository import GalleryRepository, Staleness
-from service.gallery.words import gallery_name
+from service.gallery.repository import GalleryRepository, Staleness, existing
 from service.locks import file_lock, try_file_lock
-from service.models import CalibrationRow, Gallery
+from service.models import CalibrationRow, Gallery, PinRow
 from service.photo_embedding import EmbeddedQuery
 
-__all__ = ["DEFAULT_GALLERY", "Galleries"]
+__all__ = ["DEFAULT_GALLERY", "Galleries", "Published"]
 
 DEFAULT_GALLERY = "default"
 
@@ -41,17 +45,33 @@ _COPIED = 50_000
 """Galleries up to so many items are calibrated on a copy; for a larger one, its changes are held off instead."""
 
 
+class Published(Generation):
+    """A generation that was put into use.
+
+    Attributes:
+        broken_pins: pins that it breaks, and was published all the same.
+        removed: older generations that were deleted for it.
+    """
+
+    broken_pins: tuple[PinAnswer, ...] = ()
+    removed: tuple[int, ...] = ()
+
+
 class Galleries:
     """The galleries of one database, as one process serves them. Thread-safe.
 
     Args:
         folder: where each gallery's generations stand in a folder of its name.
+        pins: that generations have to answer as expected.
+        keep: generations of a gallery that stay on disk.
     """
 
-    def __init__(self, database: Database, model: Model, folder: Path) -> None:
+    def __init__(self, database: Database, model: Model, folder: Path, *, pins: Pins, keep: int) -> None:
         self._database = database
         self._model = model
         self._folder = folder
+        self._pins = pins
+        self._keep = keep
         self._replicas: dict[str, Replica] = {}
         self._making = threading.Lock()
         self._not_calibratable: dict[str, int] = {}
@@ -157,14 +177,20 @@ class Galleries:
                 return False
             return True
 
-    def publish(self, name: str, engine: str | None = None) -> Generation:
+    def publish(self, name: str, engine: str | None = None, *, force: bool = False) -> Published:
         """Write the gallery, as the database has it, as a new generation, and serve from it on. Ends a rollback.
+
+        Generations beyond those to keep are deleted, oldest first.
 
         Args:
             engine: what searches its vectors, in short form; None for that of the generation in use.
+            force: also when it breaks pins.
 
         Raises:
             UnknownGallery, BundleMismatch, InvalidEngineSpec, DeviceUnavailable.
+            PinsBroken: the generation answers pins otherwise than they expect. What is served stays as it was, and
+                nothing is left on disk.
+            DiskFull: likewise.
         """
         if engine not in (None, AUTO):
             parse_spec(engine)  # told before the work
@@ -177,12 +203,19 @@ class Galleries:
                 row = existing(repository, name)
                 check_bundle(row, self._model)
                 recognizer = load_recognizer(repository, row, self._model)
+            clear_leftovers(root)
+            broken: list[PinAnswer] = []
             generation = write_generation(
-                root, recognizer, change=row.change, engine=engine or self._engine_in_use(root, row)
+                root,
+                recognizer,
+                change=row.change,
+                engine=engine or self._engine_in_use(root, row),
+                accept=lambda written: broken.extend(self._broken_pins(name, row, written, force=force)),
             )
             publish(root, generation.number)
             self._point_at(name, generation.number, pinned=False)
-        return generation
+            removed = prune(root, keep=self._keep, besides={generation.number})
+        return Published(**dict(generation), broken_pins=tuple(broken), removed=tuple(removed))
 
     def rollback(self, name: str, number: int | None = None) -> Generation:
         """Serve an older generation exactly as it is, until the next `publish`: later changes wait.
@@ -201,14 +234,43 @@ class Galleries:
         """The numbers of the generations on disk."""
         return list_generations(self.root(name))
 
-    def verify(self, name: str) -> list[Generation]:
-        """Check every file of every generation of a gallery.
+    def verify(self, name: str) -> list[Checked]:
+        """Check every generation of a gallery: files, counts, and recall against exact search.
 
         Raises:
-            UnknownGallery, GenerationCorrupt: names the file.
+            UnknownGallery, GenerationMismatch, RecallLost; GenerationCorrupt: names the file.
         """
         self.row(name)
-        return [verify_generation(self.root(name), number) for number in self.generations(name)]
+        return [
+            check_generation(
+                self.root(name),
+                number,
+                bundle_sha256=self._model.sha256,
+                background=self._model.background,
+                pipeline=self._model.pipeline,
+                verifier=self._model.verifier,
+            )
+            for number in self.generations(name)
+        ]
+
+    def pin_answers(self, name: str) -> list[PinAnswer]:
+        """How the gallery, as it is served now, answers its pins.
+
+        Raises:
+            UnknownGallery.
+        """
+        pins = self._pins.all(name)
+        return self._pins.answers(pins, lambda query: self.recognize(name, query, top_k=1).verdict)
+
+    def pin(self, name: str, photo: bytes, label: str | None) -> tuple[PinRow, PinAnswer]:
+        """Pin a photo. Returns the pin, and how the gallery, as it is served now, answers it.
+
+        Raises: see `Pins.add`.
+        """
+        self.row(name)  # an unknown gallery costs no decoding
+        pin = self._pins.add(name, photo, label)
+        [answer] = self._pins.answers([pin], lambda query: self.recognize(name, query, top_k=1).verdict)
+        return pin, answer
 
     def _engine_in_use(self, root: Path, row: Gallery) -> str:
         """As it was asked for; flat where there is no generation yet, or none that can be read."""
@@ -217,6 +279,20 @@ class Galleries:
         with suppress(GenerationNotFound, GenerationCorrupt):
             return read_generation(root, row.generation).manifest.asked
         return "flat"
+
+    def _broken_pins(self, name: str, row: Gallery, written: Generation, *, force: bool) -> list[PinAnswer]:
+        """Ask a generation that was just written about the gallery's pins."""
+        if not self._pins.all(name):
+            return []
+        recognizer = open_generation(
+            written,
+            bundle_sha256=self._model.sha256,
+            background=self._model.background,
+            far_budget=row.far_budget,
+            pipeline=self._model.pipeline,
+            verifier=self._model.verifier,
+        )
+        return self._pins.broken_by(recognizer, name, force=force)
 
     def _calibrate_first_time(self, name: str) -> bool:
         row = self.row(name)
@@ -293,24 +369,6 @@ class Galleries:
             gallery.pinned = number if pinned else None
             session.flush()
             repository.next_change(gallery, items=False)
-
-
-def existing(repository: GalleryRepository, name: str) -> Gallery:
-    """The gallery of this name.
-
-    Raises:
-        InvalidGalleryName, UnknownGallery: the latter names the galleries that exist.
-    """
-    row = repository.by_name(gallery_name(name))
-    if row is None:
-        names = [gallery.name for gallery in repository.all()]
-        listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-        raise UnknownGallery(
-            f"there is no gallery {name!r}; there are: {listed}. Adding a photo to it makes it",
-            gallery=name,
-            existing=names[:100],
-        )
-    return row
 
 
 def _tuned(recognizer: Recognizer, name: str, far_budget: float) -> Tuning:

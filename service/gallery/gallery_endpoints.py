@@ -41,12 +41,18 @@ def calibrate(
 
 
 @router.post("/{name}/publish", dependencies=[AsAdmin])
-def publish(
-    workspace: CurrentWorkspace, name: str, body: schemas.PublishBody | None = None
-) -> schemas.GenerationAnswer:
-    """Write the gallery as a new generation and serve it, with all later changes. Ends a rollback."""
-    engine = None if body is None else body.engine
-    return _generation(name, workspace.galleries.publish(name, engine), pinned=False)
+def publish(workspace: CurrentWorkspace, name: str, body: schemas.PublishBody | None = None) -> schemas.PublishedAnswer:
+    """Write the gallery as a new generation and serve it, with all later changes. Ends a rollback.
+
+    One that breaks a pin is not published, unless it is forced.
+    """
+    wanted = body or schemas.PublishBody()
+    published = workspace.galleries.publish(name, wanted.engine, force=wanted.force)
+    return schemas.PublishedAnswer(
+        **dict(_generation(name, published, pinned=False)),
+        broken_pins=list(published.broken_pins),
+        removed=list(published.removed),
+    )
 
 
 @router.post("/{name}/rollback", dependencies=[AsAdmin])

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, LargeBinary, delete, func, insert, literal
 from sqlalchemy.orm import Session, aliased
 
 from index.verification.features import beginning
-from service.models import Gallery, ItemRow, Removal
+from service.models import Gallery, ItemRow, PinRow, Removal
 
 __all__ = ["ItemFilter", "ItemRepository"]
 
@@ -180,9 +180,10 @@ class ItemRepository:
 
 
 def referenced(session: Session, shas: Sequence[str]) -> set[str]:
-    """Those of `shas` that an item of any gallery refers to."""
+    """Those of `shas` that an item or a pin of any gallery refers to."""
     found: set[str] = set()
     for start in range(0, len(shas), _IDS_AT_ONCE):
         part = shas[start : start + _IDS_AT_ONCE]
-        found.update(session.scalars(select(ItemRow.image_sha256).where(ItemRow.image_sha256.in_(part))))
+        for column in (ItemRow.image_sha256, PinRow.image_sha256):
+            found.update(session.scalars(select(column).where(column.in_(part))))
     return found

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from embedding.images import ImageError
 from service.database import Database
 from service.errors import PhotoLost
-from service.gallery.galleries import existing
 from service.gallery.item_repository import ItemRepository
-from service.gallery.repository import GalleryRepository
+from service.gallery.repository import GalleryRepository, existing
 from service.models import ItemRow
 from service.photo_embedding import PhotoEmbedder
 from service.photos import PhotoStore

@@ -11,9 +11,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, undefer
 
 from index.tuning import Tuning
+from service.errors import UnknownGallery
+from service.gallery.words import gallery_name
 from service.models import CalibrationRow, Gallery, ItemRow, Removal
 
-__all__ = ["GalleryRepository", "Staleness"]
+__all__ = ["GalleryRepository", "Staleness", "existing"]
 
 _ROWS_AT_ONCE = 512
 """With local features a row has up to 70 kB."""
@@ -148,3 +150,21 @@ class GalleryRepository:
             (Gallery.items_change > basis) | Gallery.name.in_(sorted(also)), Gallery.pinned.is_(None)
         )
         return [Staleness(name, change, of) for name, change, of in self._session.execute(statement)]
+
+
+def existing(repository: GalleryRepository, name: str) -> Gallery:
+    """The gallery of this name.
+
+    Raises:
+        InvalidGalleryName, UnknownGallery: the latter names the galleries that exist.
+    """
+    row = repository.by_name(gallery_name(name))
+    if row is None:
+        names = [gallery.name for gallery in repository.all()]
+        listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+        raise UnknownGallery(
+            f"there is no gallery {name!r}; there are: {listed}. Adding a photo to it makes it",
+            gallery=name,
+            existing=names[:100],
+        )
+    return row

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from index.tuning import Choice
-from service.models import ItemRow
+from service.gallery.pins import PinAnswer
+from service.models import ItemRow, PinRow
 
 __all__ = [
     "CalibrateBody",
@@ -27,6 +28,11 @@ __all__ = [
     "LabelPatch",
     "LabelRemoved",
     "LabelRenamed",
+    "PinAnswered",
+    "PinInfo",
+    "PinList",
+    "PublishBody",
+    "PublishedAnswer",
     "RollbackBody",
 ]
 
@@ -206,9 +212,13 @@ class CalibrationAnswer(BaseModel):
 
 
 class PublishBody(_Body):
-    """Nothing (the engine of the generation in use), or an engine in short form: `flat`, `ivf`, `hnsw,m=32`, ..."""
+    """Nothing (the engine of the generation in use), or an engine in short form: `flat`, `ivf`, `hnsw,m=32`, ...
+
+    A generation that breaks a pin is not published unless `force` says so.
+    """
 
     engine: Annotated[str | None, Field(min_length=1, max_length=200)] = None
+    force: Annotated[bool, Field(strict=True, description="Publish although it breaks pins.")] = False
 
 
 class RollbackBody(_Body):
@@ -233,3 +243,36 @@ class GenerationAnswer(BaseModel):
     labels: int
     distractors: int
     pinned: bool
+
+
+class PublishedAnswer(GenerationAnswer):
+    """The generation now served; pins that it breaks (`force`), and older generations that were deleted for it."""
+
+    broken_pins: list[PinAnswer]
+    removed: list[int]
+
+
+class PinInfo(BaseModel):
+    """A pinned photo, and the label that it must be known as; null where it must not be known."""
+
+    id: str
+    label: str | None
+    sha256: str
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: PinRow) -> PinInfo:
+        """A database row as callers see it."""
+        return cls(id=row.id, label=row.label, sha256=row.image_sha256, created_at=row.created_at)
+
+
+class PinAnswered(PinInfo):
+    """A pin, and how the gallery answers it now."""
+
+    answer: PinAnswer
+
+
+class PinList(BaseModel):
+    """Every pin of the gallery, oldest first."""
+
+    pins: list[PinInfo]

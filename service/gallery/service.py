@@ -9,9 +9,9 @@ from typing import Any
 from embedding.signatures import sniff
 from service.database import Database
 from service.errors import DuplicateItem, FieldInvalid, UnknownItem, UnknownLabel
-from service.gallery.galleries import existing
 from service.gallery.item_repository import ItemFilter, ItemRepository, referenced
-from service.gallery.repository import GalleryRepository
+from service.gallery.pin_repository import PinRepository
+from service.gallery.repository import GalleryRepository, existing
 from service.gallery.words import external_id_of, label_of
 from service.models import Gallery, ItemRow
 from service.photos import PhotoStore
@@ -153,7 +153,7 @@ class GalleryService:
             return ItemRepository(session, existing(GalleryRepository(session), gallery)).labels()
 
     def rename_label(self, gallery: str, label: str, new: str) -> Renamed:
-        """Rename a label; onto one that exists, the two become one.
+        """Rename a label; onto one that exists, the two become one. Pins that expect it expect the new one.
 
         Raises:
             UnknownGallery, UnknownLabel, InvalidLabel.
@@ -168,6 +168,7 @@ class GalleryService:
                 return Renamed(label, items.count(ItemFilter("item", label)), 0, merged=False)
             merged = items.count(ItemFilter("item", new)) > 0
             dropped = items.relabel(label, new, galleries.next_change(row, items=True))
+            PinRepository(session, row).relabel(label, new)
             return Renamed(new, items.count(ItemFilter("item", new)), dropped, merged)
 
     def delete_label(self, gallery: str, label: str) -> int:

@@ -101,7 +101,11 @@ def test_build_roll_back_verify_remove(whichone, photos, tmp_path):
     assert json.loads(back.stdout)["generation"] == 1
     assert json.loads(whichone("index", "list", "--galleries", "--json", data=data).stdout)["galleries"][0]["pinned"]
     whole = json.loads(whichone("index", "verify", "--json", data=data).stdout)
-    assert whole == {"generations": [1, 2], "items": 4, "lost_photos": []}
+    assert (whole["generations"], whole["items"], whole["lost_photos"], whole["pins"]) == ([1, 2], 4, [], [])
+    assert [(one["items"], one["recall"], one["servable"]) for one in whole["checked"]] == [
+        (6, None, True),
+        (4, 1.0, True),
+    ]
 
 
 def test_advice_is_measured_on_the_gallery(whichone, photos, tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from index.background import Background
-from index.errors import GenerationCorrupt, GenerationMismatch, GenerationNotFound
+from index.errors import DiskFull, GenerationCorrupt, GenerationMismatch, GenerationNotFound
 from index.generation import (
     current_generation,
     list_generations,
@@ -277,7 +277,7 @@ def test_a_failed_write_leaves_nothing_behind(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(recognizer.index, "save", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(DiskFull, match="the disk is full"):
         write_generation(tmp_path, recognizer, change=1)
     assert list((tmp_path / "generations").iterdir()) == []
 

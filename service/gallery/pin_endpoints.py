@@ -1,0 +1,85 @@
+"""`/galleries/{name}/pins`: photos that a gallery has to answer in a certain way before it is published."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from service.auth import AsAdmin, AsReader
+from service.dependencies import CurrentGate, CurrentWorkspace
+from service.errors import FieldInvalid
+from service.forms import Form, read_form
+from service.gallery import schemas
+from service.problems import PROBLEM_RESPONSES
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/galleries/{name}/pins", responses=PROBLEM_RESPONSES)
+
+_MAX_TEXT = 4096
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["image"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "image": {"type": "string", "format": "binary"},
+                        "label": {"type": "string", "description": "What the photo must be known as."},
+                        "unknown": {
+                            "type": "boolean",
+                            "default": False,
+                            "description": "In place of `label`: the photo must not be known.",
+                        },
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+@router.post("", status_code=201, dependencies=[AsAdmin], openapi_extra=_BODY)
+async def add_pin(request: Request, workspace: CurrentWorkspace, gate: CurrentGate, name: str) -> schemas.PinAnswered:
+    """Pin a photo: from now on no generation is published that answers it otherwise. Tells how it is answered now."""
+    async with (
+        gate.admit(),
+        read_form(
+            request, required=("image",), optional=("label", "unknown"), most_photos=1, max_text=_MAX_TEXT
+        ) as form,
+    ):
+        label = _expected(form)
+        [photo] = form.photos("image", most=1)
+        pin, answer = await gate.run(lambda: workspace.galleries.pin(name, photo.read(), label))
+    return schemas.PinAnswered(**dict(schemas.PinInfo.of(pin)), answer=answer)
+
+
+@router.get("", dependencies=[AsReader])
+def list_pins(workspace: CurrentWorkspace, name: str) -> schemas.PinList:
+    """The gallery's pins, oldest first."""
+    return schemas.PinList(pins=[schemas.PinInfo.of(pin) for pin in workspace.pins.all(name)])
+
+
+@router.delete("/{id}", status_code=204, dependencies=[AsAdmin])
+def remove_pin(workspace: CurrentWorkspace, name: str, id: str) -> None:  # noqa: A002  the path's word
+    """Remove a pin, and its photo unless an item shows the same."""
+    workspace.pins.remove(name, id)
+
+
+def _expected(form: Form) -> str | None:
+    """The label, or None where `unknown` is true.
+
+    Raises:
+        FieldInvalid: neither, or both.
+    """
+    label, unknown = form.text("label"), (form.text("unknown") or "false").strip().lower()
+    if unknown not in {"true", "1", "false", "0"}:
+        raise FieldInvalid(f"`unknown` must be true or false; got {unknown[:40]!r}", field="unknown")
+    if (label is not None) == (unknown in {"true", "1"}):
+        came = "both" if label is not None else "neither"
+        raise FieldInvalid(
+            f"a pin needs `label`, or `unknown` true; {came} came", field="unknown" if label is not None else "label"
+        )
+    return label
