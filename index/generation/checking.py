@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from index.background import Background
-from index.engines import TrainedIndex, open_index, recall
+from index.engines import MilvusIndex, TrainedIndex, open_index, recall
 from index.errors import GenerationCorrupt, RecallLost
 from index.generation.manifest import DISTRACTORS, FEATURES, ITEMS, VECTORS, Generation
 from index.generation.opening import open_generation
@@ -92,7 +92,7 @@ def _checked_recall(generation: Generation, recognizer: Recognizer) -> float | N
     if expected is None or len(recognizer) == 0:
         return None
     index = open_index(generation.folder / VECTORS, generation.manifest.engine)
-    if not isinstance(index, TrainedIndex):
+    if not isinstance(index, TrainedIndex | MilvusIndex):
         return None
     queries = likely_queries(recognizer)
     k = min(_K, len(index))

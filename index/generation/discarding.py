@@ -7,10 +7,12 @@ import uuid
 from collections.abc import Collection
 from pathlib import Path
 
+from index.engines import EngineUnavailable, discard
 from index.generation.flushed import flush_folder
+from index.generation.manifest import VECTORS
 from index.generation.published import list_generations
 
-__all__ = ["clear_leftovers", "prune"]
+__all__ = ["clear_leftovers", "delete_folder", "prune"]
 
 _GONE = ".gone-"
 _LEFTOVERS = (".draft-*", f"{_GONE}*")
@@ -19,7 +21,8 @@ _LEFTOVERS = (".draft-*", f"{_GONE}*")
 def prune(root: Path, *, keep: int, besides: Collection[int]) -> list[int]:
     """Delete all generations but the newest.
 
-    Those who have one mapped go on with it: its files have no name any more, but stay until they are let go of.
+    Those who have one mapped go on with it: its files have no name any more, but stay until they are let go of. One on
+    a server is gone there for all.
 
     Args:
         keep: how many of the newest stay.
@@ -38,9 +41,19 @@ def clear_leftovers(root: Path) -> None:
     """Delete what a crash left half written or half deleted. Nobody may be writing a generation meanwhile."""
     for pattern in _LEFTOVERS:
         for folder in (root / "generations").glob(pattern):
-            shutil.rmtree(folder, ignore_errors=True)
+            delete_folder(folder)
     for draft in root.glob(".CURRENT-*"):
         draft.unlink(missing_ok=True)
+
+
+def delete_folder(folder: Path) -> None:
+    """Delete a generation's folder, and first what its index holds elsewhere. Where that cannot be reached the folder
+    stays, so that it is known which that was: a leftover for the next time."""
+    try:
+        discard(folder / VECTORS)
+    except EngineUnavailable:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _discard(generations: Path, number: int) -> None:
@@ -48,4 +61,4 @@ def _discard(generations: Path, number: int) -> None:
     gone = generations / f"{_GONE}{uuid.uuid4().hex}"
     (generations / str(number)).rename(gone)
     flush_folder(generations)
-    shutil.rmtree(gone, ignore_errors=True)
+    delete_folder(gone)

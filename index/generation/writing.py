@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from index.generation.discarding import delete_folder
 from index.generation.flushed import flush_folder, sha256_of, write_arrays, write_bytes, write_text
 from index.generation.manifest import (
     ADAPTATION,
@@ -65,7 +65,7 @@ def write_generation(
             accept(Generation(number=0, folder=draft, manifest=manifest))
         number = _claim_number(generations, draft)
     except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
+        delete_folder(draft)
         raise
     return Generation(number=number, folder=generations / str(number), manifest=manifest)
 
