@@ -50,6 +50,7 @@ def serve(
         "whichone recognize photo.jpg --json --explain > receipt.json",
         'whichone recognize shelf.jpg --box "0.2,0.1,0.6,0.9"',
         "whichone recognize room.jpg --search inside    [dim]# the thing is small in the photo[/dim]",
+        "whichone recognize photo.jpg --label espresso --label lungo --where store=12",
     )
 )
 def recognize(
@@ -65,6 +66,17 @@ def recognize(
     search: Annotated[
         str, typer.Option(metavar="HOW", help="whole, or inside: five parts of the photo too, six times as long.")
     ] = "whole",
+    label: Annotated[
+        list[str] | None, typer.Option("--label", "-l", help="Ask about this label alone; repeat it for several.")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Ask about items alone whose metadata has this; repeat it for more. 12 and true are a number and a "
+            "truth value, '\"12\"' is the text.",
+        ),
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="With --json: a receipt, for whichone explain.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -80,6 +92,8 @@ def recognize(
         search=search,
         explain=explain,
         as_json=as_json,
+        labels=label or (),
+        where=where or (),
     )
 
 

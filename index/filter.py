@@ -23,12 +23,30 @@ from index.engines import Selection
 from index.engines.protocol import Numbers
 from index.items import ItemTable
 
-__all__ = ["MOST_CONDITIONS", "MOST_LABELS", "Filter", "Scalar", "absent_labels", "selected"]
+__all__ = [
+    "LARGEST",
+    "MOST_CHARACTERS",
+    "MOST_CONDITIONS",
+    "MOST_LABELS",
+    "Filter",
+    "Scalar",
+    "absent_labels",
+    "selected",
+]
 
 MOST_LABELS = 1000
 MOST_CONDITIONS = 8
 
-Scalar: TypeAlias = StrictBool | StrictInt | StrictFloat | StrictStr | None
+MOST_CHARACTERS = 1000
+"""Of a name or a text in a condition."""
+
+LARGEST = 2**53 - 1
+"""Whole numbers beyond are rounded by some databases, as by many readers of JSON (RFC 7493, section 2.2)."""
+
+_Whole = Annotated[StrictInt, Field(ge=-LARGEST, le=LARGEST)]
+_Text = Annotated[StrictStr, Field(max_length=MOST_CHARACTERS)]
+
+Scalar: TypeAlias = StrictBool | _Whole | StrictFloat | _Text | None
 """A value to compare metadata with. 3 and 3.0 are one number; "3" and true are others than 3 and 1."""
 
 
@@ -43,7 +61,7 @@ class Filter(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     labels: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_LABELS)] | None = None
-    where: dict[str, Scalar] = Field(default_factory=dict, max_length=MOST_CONDITIONS)
+    where: dict[_Text, Scalar] = Field(default_factory=dict, max_length=MOST_CONDITIONS)
 
     @model_validator(mode="after")
     def _in_order(self) -> Filter:
@@ -62,6 +80,6 @@ def absent_labels(table: ItemTable, labels: Iterable[str]) -> list[str]:
 def selected(table: ItemTable, labels: Iterable[str] | None, numbers: Numbers | None = None) -> Selection:
     """The photos that carry one of `labels` (None for any) and are among `numbers` (n,), ascending (None for any)."""
     if labels is None:
-        return Selection.without([]) if numbers is None else Selection.only(numbers)
+        return Selection.without([]) if numbers is None else Selection(numbers)
     carrying = Selection.only(np.concatenate([np.empty(0, np.int64), *(table.of_label(label) for label in labels)]))
-    return carrying if numbers is None else carrying & Selection.only(numbers)
+    return carrying if numbers is None else carrying & Selection(numbers)

@@ -30,6 +30,7 @@ from embedding.embedder import Embedder
 from embedding.images import Box, ImageLimits
 from index.background import Background
 from index.engines import use_milvus
+from index.filter import Filter
 from index.generation import Checked
 from index.search_inside import Search
 from index.verification import Verifier, verifier_named
@@ -239,13 +240,17 @@ class Workspace:
         top_k: int = 5,
         explain: bool = False,
         search: Search = "whole",
+        wanted: Filter | None = None,
     ) -> Recognition:
-        """Ask about one photo; `explain` for a receipt, `search` for a look at its parts.
+        """Ask about one photo; `explain` for a receipt, `search` for a look at its parts, `wanted` for a part of the
+        gallery.
 
         Raises: see `RecognitionService.recognize`; FieldInvalid for a file that cannot be read.
         """
         data = _source(photo).read()
-        return self.recognition.recognize(gallery, data, box=box, top_k=top_k, explain=explain, search=search)
+        return self.recognition.recognize(
+            gallery, data, box=box, top_k=top_k, explain=explain, search=search, wanted=wanted
+        )
 
     def verify(self, gallery: str = DEFAULT_GALLERY) -> Verification:
         """Check a gallery's generations, its photos against their sha256, and its pins; and clear photo files that

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from embedding.quality import Defect
 from index.calibration import Calibration, Evidence
-from index.decision import confidences_of, decide, empty_gallery, same_photo, unusable
+from index.decision import confidences_of, decide, empty_gallery, nothing_matches, same_photo, unusable
 from index.promotion import match_evidence
 from index.ranking import margins
 from index.receipt.document import LabelTrace, Receipt, Term
@@ -107,8 +107,10 @@ def _verdict(
     receipt: Receipt, candidates: tuple[Candidate, ...], evidence: Evidence, calibration: Calibration | None
 ) -> Verdict:
     budget = receipt.decision.far_budget
-    if not candidates:
+    if not candidates and receipt.decision.reason == "empty_gallery":
         verdict = empty_gallery(budget)
+    elif not candidates:
+        verdict = nothing_matches(calibration, budget)
     elif receipt.holders and calibration is not None:
         verdict = same_photo(candidates, len(receipt.holders), calibration, receipt.penalty)
     else:

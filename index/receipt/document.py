@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from embedding.quality import DefectKind
 from index.calibration import Calibration
+from index.filter import Filter
 from index.pipeline import Pipeline
 from index.tuning import Choice
 from index.verdict import Reason, VerdictName
@@ -37,6 +38,7 @@ class About(_Part):
         box: the region that was looked at, as it was given.
         model, model_sha256: the bundle.
         gallery, change, generation: the state of the gallery; `pinned` when exactly that generation was served.
+        filter: the part of the gallery that was asked about; None for all of it.
     """
 
     image_sha256: str
@@ -47,6 +49,7 @@ class About(_Part):
     change: int
     generation: int
     pinned: bool
+    filter: Filter | None = None
 
 
 class Learned(_Part):
@@ -158,8 +161,8 @@ class Receipt(_Part):
     pipeline: what is between an embedding and a verdict.
     learned: None for a gallery that was never calibrated.
     penalty: the query's mean top-k cosine to the distractors.
-    crowd: log of the sum of exp(score / temperature) over all labels that were ranked, also those not told of; None for
-        an empty gallery.
+    crowd: log of the sum of exp(score / temperature) over all labels that were ranked, also those not told of; None
+        where no label was.
     strange: the same of cosines over the distractors; None without any.
     verified: the gallery photos that were looked at by local features, in that order.
     holders: labels that have this very photo.

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedding.quality import Defect
+from index.engines import Selection
 from index.promotion import promote_by_evidence
 from index.receipt.checking import defect_of_receipt, evidence_by_label, same
 from index.receipt.document import About, Receipt
@@ -26,6 +27,7 @@ def replay(
     embedding: NDArray[np.float32] | None = None,
     local: Local = None,
     defect: Defect | None = None,
+    within: Selection | None = None,
 ) -> Receipt:
     """The receipt that the gallery gives for the same query.
 
@@ -37,20 +39,23 @@ def replay(
         embedding: (d,) of the photo itself, where it is at hand; else the receipt's.
         local: its local features.
         defect: what is wrong with it.
+        within: what the receipt's filter selects now.
     """
     most = max(len(receipt.labels), FEWEST_LABELS)
     if embedding is not None:
-        traced = recognizer.trace(embedding, local=local, defect=defect, top_k=most)
+        traced = recognizer.trace(embedding, local=local, defect=defect, top_k=most, within=within)
         return build(recognizer, embedding, traced, about=about, defect=defect, top_k=most)
     defect = defect_of_receipt(receipt)
-    ranked = _verified_as_before(recognizer, receipt) if len(recognizer) else None
+    ranked = _verified_as_before(recognizer, receipt, within)
     traced = recognizer.conclude(ranked, defect=defect, top_k=most)
     again = build(recognizer, receipt.vector, traced, about=about, defect=defect, top_k=most)
     return again.model_copy(update={"verified": receipt.verified})
 
 
-def _verified_as_before(recognizer: Recognizer, receipt: Receipt) -> Ranked:
-    ranked = recognizer.rank(receipt.vector)
+def _verified_as_before(recognizer: Recognizer, receipt: Receipt, within: Selection | None) -> Ranked | None:
+    ranked = recognizer.ranked(receipt.vector, within=within)
+    if ranked is None:
+        return None
     weight = recognizer.pipeline.verification.weight
     return replace(ranked, labels=promote_by_evidence(ranked.labels, evidence_by_label(receipt), weight))
 

@@ -163,6 +163,8 @@ def _print(explanation: Explanation) -> None:
         f"model {about.model}; photo {about.image_sha256[:12]}" + (f", box {about.box}" if about.box else ""),
         markup=False,
     )
+    if about.filter is not None:
+        console.print(f"Asked within {about.filter.model_dump_json(exclude_defaults=True)}", markup=False)
     if receipt.labels:
         console.print(_table(receipt))
     if explanation.faults:

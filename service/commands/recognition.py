@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from rich.markup import escape
 from rich.table import Table
@@ -15,6 +17,7 @@ from index.search_inside import Region
 from index.verdict import MatchedItem, Verdict
 from service.commands.folder import opened
 from service.commands.terminal import note, print_json, progress_bar, stdout
+from service.recognition.filtering import filter_of
 from service.recognition.service import Recognition, search_of
 from service.settings import Settings
 
@@ -39,8 +42,14 @@ def recognize_photos(
     search: str,
     explain: bool,
     as_json: bool,
+    labels: Sequence[str] = (),
+    where: Sequence[str] = (),
 ) -> None:
     """Answer every photo that can be read; `explain` for receipts in the JSON.
+
+    Args:
+        labels: ask about these alone; none for all.
+        where: conditions on the items' metadata, each NAME=VALUE.
 
     Raises:
         PhotosNotAnswered: some could not be used; they are listed on stderr.
@@ -48,6 +57,7 @@ def recognize_photos(
     if explain and not as_json:
         raise InputError("--explain adds a receipt to the JSON: say --json as well, and keep it in a file")
     region, way = Box.parse(box) if box is not None else None, search_of(search)
+    wanted = filter_of(list(labels) or None, _conditions(where) or None)
     answered: list[tuple[Path, Recognition]] = []
     refused: list[tuple[Path, str]] = []
     with opened(settings) as workspace, progress_bar() as progress:
@@ -55,7 +65,7 @@ def recognize_photos(
             source = sys.stdin.buffer.read() if str(path) == "-" else path
             try:
                 recognition = workspace.recognize(
-                    source, gallery=gallery, box=region, top_k=top_k, explain=explain, search=way
+                    source, gallery=gallery, box=region, top_k=top_k, explain=explain, search=way, wanted=wanted
                 )
                 answered.append((path, recognition))
             except InputError as error:
@@ -69,6 +79,33 @@ def recognize_photos(
         _print_table(answered)
     if refused:
         raise PhotosNotAnswered(f"{len(refused)} of {len(photos)} photo(s) could not be used; see above")
+
+
+def _conditions(texts: Sequence[str]) -> dict[str, object]:
+    """Conditions from NAME=VALUE: a value that is a JSON scalar is one, any other is a text.
+
+    Raises:
+        InputError: one without "=", or two for one name.
+    """
+    found: dict[str, object] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"--where takes NAME=VALUE, such as store=12; got {text[:60]!r}")
+        if name in found:
+            raise InputError(
+                f"--where names {name[:60]!r} twice, but an item has one value of it; ask about one a time"
+            )
+        try:
+            scalar = json.loads(value, parse_constant=_no_constant)
+        except (ValueError, RecursionError):
+            scalar = value
+        found[name] = value if isinstance(scalar, list | dict) else scalar
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is a text")  # Python would read NaN and Infinity as numbers
 
 
 def verdict_cell(verdict: str) -> str:

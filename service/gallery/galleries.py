@@ -10,6 +10,7 @@ from typing import Any
 
 from index.engines import parse_spec
 from index.errors import GenerationCorrupt, GenerationNotFound, NotCalibratable
+from index.filter import Filter
 from index.generation import (
     AUTO,
     Checked,
@@ -129,13 +130,15 @@ class Galleries:
             if newest is not None and newest.pipeline != self._pipeline and row.pinned is None:
                 self._outdated.add(row.name)
 
-    def recognize(self, name: str, query: EmbeddedQuery, *, top_k: int, explain: bool = False) -> Answer:
+    def recognize(
+        self, name: str, query: EmbeddedQuery, *, top_k: int, explain: bool = False, wanted: Filter | None = None
+    ) -> Answer:
         """The verdict on a query; a gallery that has never been calibrated is calibrated first."""
         replica = self.replica(name)
-        answer = replica.recognize(query, top_k=top_k, explain=explain)
+        answer = replica.recognize(query, top_k=top_k, explain=explain, wanted=wanted)
         if answer.verdict.reason != "not_calibrated" or not self._calibrate_first_time(name):
             return answer
-        return replica.recognize(query, top_k=top_k, explain=explain)
+        return replica.recognize(query, top_k=top_k, explain=explain, wanted=wanted)
 
     def choices(self, row: Gallery) -> tuple[Choice, ...]:
         """Which parts a gallery uses, and why; nothing before its first calibration."""

@@ -17,7 +17,9 @@ from typing import TypeVar
 import numpy as np
 
 from index.background import Background
+from index.engines import Selection
 from index.errors import GenerationCorrupt, GenerationNotFound
+from index.filter import Filter
 from index.generation import open_recognizer, read_generation
 from index.items import Item
 from index.pipeline import Pipeline
@@ -27,7 +29,8 @@ from index.tuning import Tuning
 from index.verdict import Verdict
 from index.verification import FeatureFile, Verifier
 from service.database import Database
-from service.errors import BundleMismatch, UnknownGallery
+from service.errors import BundleMismatch, Overloaded, UnknownGallery
+from service.gallery.filtering import Filters
 from service.gallery.repository import GalleryRepository
 from service.locks import ReadWriteLock
 from service.models import Gallery, ItemRow
@@ -36,6 +39,9 @@ from service.photo_embedding import EmbeddedQuery
 __all__ = ["Answer", "Model", "Replica", "State", "load_recognizer"]
 
 T = TypeVar("T")
+
+_TRIES = 20
+"""Looks for a moment in which the database and the replica stand at the same change; each misses only by a write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,35 +156,47 @@ class Replica:
         self._lock = ReadWriteLock()
         self._catching_up = threading.Lock()
         self._state: State | None = None
+        self._filters = Filters(database, name)
 
     @property
     def change(self) -> int:
         """The change number it stands at; -1 before the first loading."""
         return -1 if self._state is None else self._state.change
 
-    def recognize(self, query: EmbeddedQuery, *, top_k: int, explain: bool = False) -> Answer:
+    def recognize(
+        self, query: EmbeddedQuery, *, top_k: int, explain: bool = False, wanted: Filter | None = None
+    ) -> Answer:
         """The verdict on a query, on the gallery's state as of this call or later.
 
         Args:
             explain: with a receipt.
+            wanted: ask about this part of the gallery alone.
+
+        Raises:
+            UnknownLabel, Overloaded: see `inspect_within`.
         """
 
-        def ask(state: State) -> Answer:
+        def ask(state: State, within: Selection | None) -> Answer:
             recognizer = state.recognizer
-            traced = recognizer.trace(query.embedding, local=query.local, defect=query.defect, top_k=top_k)
+            traced = recognizer.trace(
+                query.embedding, local=query.local, defect=query.defect, top_k=top_k, within=within
+            )
             receipt = None
             if explain:
-                about = self.about(query, state)
+                about = self.about(query, state, wanted)
                 receipt = build(recognizer, query.embedding, traced, about=about, defect=query.defect, top_k=top_k)
             return Answer(traced.verdict, state.generation, state.change, receipt)
 
+        def wants_local(state: State, within: Selection | None) -> bool:
+            return state.recognizer.wants_local(query.embedding, within=within)
+
         # Local features are extracted between two looks, not during one: that takes longer than all the rest, and no
         # change would come in meanwhile.
-        if query.defect is None and self._reading(lambda state: state.recognizer.wants_local(query.embedding)):
+        if query.defect is None and self.inspect_within(wanted, wants_local):
             query.local()
-        return self._reading(ask)
+        return self.inspect_within(wanted, ask)
 
-    def about(self, query: EmbeddedQuery, state: State) -> About:
+    def about(self, query: EmbeddedQuery, state: State, wanted: Filter | None = None) -> About:
         """What a receipt says of query and gallery."""
         return About(
             image_sha256=query.sha256,
@@ -189,6 +207,7 @@ class Replica:
             change=state.change,
             generation=state.generation,
             pinned=state.pinned is not None,
+            filter=wanted,
         )
 
     def uncalibrated(self) -> bool:
@@ -204,6 +223,26 @@ class Replica:
     def inspect(self, look: Callable[[State], T]) -> T:
         """Call `look` on the replica's state, whose recogniser does not change meanwhile; catches up first."""
         return self._reading(look)
+
+    def inspect_within(self, wanted: Filter | None, look: Callable[[State, Selection | None], T]) -> T:
+        """`inspect`, told also which of the items a filter selects at that very state.
+
+        Raises:
+            UnknownLabel: the filter names labels that no item carries.
+            Overloaded: the gallery changes faster than its metadata can be looked at.
+        """
+        if wanted is None:
+            return self._reading(lambda state: look(state, None))
+        for _ in range(_TRIES):
+            self.catch_up()
+            # Not under the lock: the database may take longer for it than a change should have to wait.
+            matching = self._filters.matching(wanted, self.change)
+            with self._lock.reading():
+                state = self._state
+                assert state is not None  # noqa: S101  for mypy: catch_up has set it
+                if state.change == matching.change:
+                    return look(state, self._filters.selection(state.recognizer.table, wanted, matching))
+        raise Overloaded(f"gallery {self.name!r} changes faster than a filter can be applied; ask again")
 
     def catch_up(self) -> None:
         """Apply what the database has and this replica has not.

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 
 from embedding.images import Box
+from index.filter import Filter
 from index.search_inside import SEARCHES, Search
 from service.auth import AsRecognizer, Header, require_reader
 from service.dependencies import CurrentGate, CurrentMetrics, CurrentWorkspace, GalleryName
@@ -16,6 +17,7 @@ from service.errors import FieldInvalid
 from service.forms import content_type, json_object, photo_of_base64, read_form
 from service.gallery.galleries import DEFAULT_GALLERY
 from service.problems import PROBLEM_RESPONSES
+from service.recognition.filtering import FILTER_SCHEMA, filter_of, parsed
 from service.recognition.schemas import RecognitionAnswer
 from service.recognition.service import MAX_TOP_K, Recognition, search_of
 from service.workspace import Workspace
@@ -25,8 +27,8 @@ __all__ = ["router"]
 router = APIRouter(responses=PROBLEM_RESPONSES)
 
 _DEFAULT_TOP_K = 5
-_MAX_TEXT = 4096
-_OPTIONAL = ("box", "top_k", "explain", "search")
+_MAX_TEXT = 256 * 2**10  # a thousand long labels
+_OPTIONAL = ("box", "top_k", "explain", "search", *FILTER_SCHEMA)
 _OPTIONAL_SCHEMA = {
     "box": {
         "type": "string",
@@ -48,6 +50,7 @@ _OPTIONAL_SCHEMA = {
         "a confidence of 0.99 then counts as 1 - 6 * 0.01. Where nothing is known, the part with the nearest candidate "
         "tells it.",
     },
+    **FILTER_SCHEMA,
 }
 _BODY = {
     "requestBody": {
@@ -83,6 +86,7 @@ class _Query:
     top_k: int
     explain: bool
     search: Search
+    wanted: Filter | None
 
 
 @router.post("/recognize", dependencies=[AsRecognizer], openapi_extra=_BODY, response_model_exclude_unset=True)
@@ -109,6 +113,7 @@ async def recognize(
                 top_k=query.top_k,
                 explain=query.explain,
                 search=query.search,
+                wanted=query.wanted,
             )
             return recognition, _answer(workspace, recognition, explain=query.explain)
 
@@ -127,13 +132,15 @@ async def _read(request: Request) -> _Query:
             request, required=("image",), optional=_OPTIONAL, most_photos=1, max_text=_MAX_TEXT
         ) as form:
             photo = form.photos("image", most=1)[0].read()
-            options = {name: text for name in _OPTIONAL if (text := form.text(name)) is not None}
+            texts = {name: text for name in _OPTIONAL if (text := form.text(name)) is not None}
+            options = {name: parsed(text, name) if name in FILTER_SCHEMA else text for name, text in texts.items()}
     return _Query(
         photo,
         _box(options["box"]) if "box" in options else None,
         _top_k(options.get("top_k", _DEFAULT_TOP_K)),
         _flag(options.get("explain", False)),
         search_of(str(options.get("search", SEARCHES[0]))),
+        filter_of(options.get("labels"), options.get("where")),
     )
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from index.engines import Selection
 from index.errors import DimensionMismatch
 from index.generation import open_recognizer, read_generation
 from index.receipt import About, Receipt, differences, replay
+from service.gallery.filtering import select_items
 from service.gallery.galleries import Galleries
 from service.gallery.replica import Model, State
 from service.photo_embedding import EmbeddedQuery
@@ -60,7 +62,7 @@ class ReplayService:
                 expected=self._model.dim,
             )
 
-        def ask(state: State) -> Receipt:
+        def ask(state: State, within: Selection | None) -> Receipt:
             about = receipt.about.model_copy(
                 update={
                     "change": state.change,
@@ -71,7 +73,7 @@ class ReplayService:
                 }
             )
             if query is None:
-                return replay(state.recognizer, receipt, about=about)
+                return replay(state.recognizer, receipt, about=about, within=within)
             return replay(
                 state.recognizer,
                 receipt,
@@ -79,21 +81,27 @@ class ReplayService:
                 embedding=query.embedding,
                 local=query.local,
                 defect=query.defect,
+                within=within,
             )
 
         same_state, where, now = self._at(receipt.about, ask)
         return Replayed(same_state, where, now, differences(receipt, now))
 
-    def _at(self, about: About, look: Callable[[State], T]) -> tuple[bool, str, T]:
+    def _at(self, about: About, look: Callable[[State, Selection | None], T]) -> tuple[bool, str, T]:
         """Look at the gallery as it was, live or in a generation on disk; else as it is."""
-        live = self._galleries.replica(about.gallery).inspect(lambda state: (state.change, look(state)))
+        wanted = about.filter
+        replica = self._galleries.replica(about.gallery)
+        live = replica.inspect_within(wanted, lambda state, within: (state.change, look(state, within)))
         if live[0] == about.change:
             return True, "live", live[1]
-        number = self._generation(about)
+        # Generations hold no metadata: what it was then is gone.
+        number = None if wanted is not None and wanted.where else self._generation(about)
         if number is None:
             return False, "live", live[1]
         state = self._opened(about.gallery, number)
-        return True, f"generation {number}", look(state)
+        table = state.recognizer.table
+        within = None if wanted is None else select_items(table, wanted, None, gallery=about.gallery)
+        return True, f"generation {number}", look(state, within)
 
     def _generation(self, about: About) -> int | None:
         """The generation on disk that holds exactly what the gallery answered from."""

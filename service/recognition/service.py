@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from embedding.images import Box
+from index.filter import Filter
 from index.search_inside import SEARCHES, Region, Search, answering_part, settled
 from service.errors import FieldInvalid
 from service.gallery.galleries import Galleries
@@ -97,6 +98,7 @@ class RecognitionService:
         top_k: int = 5,
         explain: bool = False,
         search: Search = "whole",
+        wanted: Filter | None = None,
     ) -> Recognition:
         """Which label of the gallery does the photo show, if any?
 
@@ -106,16 +108,17 @@ class RecognitionService:
             explain: with a receipt: of the part that answers, as if it alone had been asked about.
             search: `inside` asks about five parts as well (`index.search_inside`), unless the first answer is settled:
                 six times the work. A change of the gallery meanwhile may be seen by the later ones alone.
+            wanted: ask about this part of the gallery alone.
 
         Raises:
-            UnknownGallery, InvalidGalleryName, ImageError, BoxError.
+            UnknownGallery, InvalidGalleryName, UnknownLabel, ImageError, BoxError.
         """
         started = time.perf_counter()
         self._galleries.replica(gallery)  # an unknown gallery costs no decoding
-        whole = self._asked(gallery, self._embedder.query(photo, box), top_k, explain=explain)
+        whole = self._asked(gallery, self._embedder.query(photo, box), top_k, explain=explain, wanted=wanted)
         alone = search == "whole" or settled(whole.answer.verdict)
         queries, regions = ([], ()) if alone else self._embedder.parts(photo, box)
-        parts = [self._asked(gallery, query, top_k, explain=explain) for query in queries]
+        parts = [self._asked(gallery, query, top_k, explain=explain, wanted=wanted) for query in queries]
         found = answering_part(whole.answer.verdict, [part.answer.verdict for part in parts])
         if found is None:
             answer, region = whole.answer, None
@@ -125,9 +128,9 @@ class RecognitionService:
         timing = _total([whole, *parts], (time.perf_counter() - started) * 1000)
         return Recognition(uuid.uuid4().hex, gallery, self._embedder.embedder.bundle.id, answer, timing, region)
 
-    def _asked(self, gallery: str, query: EmbeddedQuery, top_k: int, *, explain: bool) -> _Asked:
+    def _asked(self, gallery: str, query: EmbeddedQuery, top_k: int, *, explain: bool, wanted: Filter | None) -> _Asked:
         searching = time.perf_counter()
-        answer = self._galleries.recognize(gallery, query, top_k=top_k, explain=explain)
+        answer = self._galleries.recognize(gallery, query, top_k=top_k, explain=explain, wanted=wanted)
         done = time.perf_counter()
         verifying = done if query.local.began is None else query.local.began
         return _Asked(query, answer, (verifying - searching) * 1000, (done - verifying) * 1000)

@@ -18,6 +18,8 @@ MISTAKES = [
     (["recognize", "x.jpg", "--top-k", "0"], "top-k"),
     (["recognize", "x.jpg"], "there is no gallery in"),
     (["recognize", "x.jpg", "--box", "1,2,3"], "box"),
+    (["recognize", "x.jpg", "--where", "store"], "takes name=value"),
+    (["recognize", "x.jpg", "--where", "a=1", "--where", "a=2"], "twice"),
     (["index", "list"], "there is no gallery in"),
     (["index", "add", "nowhere.jpg", "-l", "cup"], "no such file"),
     (["index", "add", "{photo}"], "--label"),

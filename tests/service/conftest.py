@@ -8,6 +8,7 @@ from pathlib import Path
 
 import harness
 import pytest
+from postgres import cluster, fresh_database
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +33,18 @@ def server(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Iterator[h
 def gallery() -> str:
     """A gallery name that nobody used."""
     return "g" + uuid.uuid4().hex[:12]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """URL of a PostgreSQL cluster that lives as long as the tests."""
+    with cluster() as (url, _):
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> str | None:
+    """A fresh, empty database: None for SQLite in the data folder, else a URL."""
+    if request.param == "sqlite":
+        return None
+    return fresh_database(request.getfixturevalue("postgres"))
