@@ -20,7 +20,7 @@ from index.engines.searcher import TrainedSpec, sample_size, train_searcher
 from index.engines.spec import EngineSpec, FlatSpec, GpuSpec, Keep, MilvusSpec
 from index.engines.threads import use_threads
 from index.engines.trained import TrainedIndex
-from index.errors import DimensionMismatch
+from index.errors import DimensionMismatch, GenerationCorrupt
 
 __all__ = ["announce", "build", "build_trained", "collect", "discard", "lies_in_files", "open_index"]
 
@@ -96,28 +96,30 @@ def lies_in_files(spec: EngineSpec) -> bool:
 
 def discard(path: Path) -> None:
     """Free what an index that was saved at `path` holds outside of its files; call it before those are deleted. Nothing
-    where all is in files, or where there is no such file.
+    where all is in files, or where no file says what that would be.
 
     Raises:
         EngineUnavailable: a server that has a part of it does not answer, or nobody said where it is.
     """
-    collection = collection_of(path)
-    if collection is not None:
-        collection.drop()
+    try:
+        collection = collection_of(path)
+    except GenerationCorrupt:
+        return
+    collection.drop()
 
 
-def announce(path: Path, gallery: str) -> None:
+def announce(path: Path, spec: EngineSpec, gallery: str) -> None:
     """Show those who read an engine's server themselves that the index saved at `path` is a gallery's now: alias
     `whichone_gallery_<gallery>` in Milvus, where a character other than a-z and 0-9 is written as `_` and its two
     hexadecimal digits. Nothing for engines in files.
 
     Raises:
+        GenerationCorrupt: the file cannot be read.
         EngineUnavailable: the server does not answer, or nobody said where it is.
     """
-    collection = collection_of(path)
-    if collection is not None:
+    if isinstance(spec, MilvusSpec):
         escaped = "".join(char if char.isascii() and char.isalnum() else f"_{ord(char):02x}" for char in gallery)
-        collection.call(f"whichone_gallery_{escaped}")
+        collection_of(path).call(f"whichone_gallery_{escaped}")
 
 
 def collect(dim: int, blocks: Iterable[tuple[Numbers, Vectors]], keep: Keep) -> tuple[Numbers, faiss.Index]:

@@ -287,16 +287,14 @@ class MilvusIndex:
         return best
 
 
-def collection_of(path: Path) -> Collection | None:
-    """The collection that a saved index is in, which need not be there any more; None for an index of another kind.
+def collection_of(path: Path) -> Collection:
+    """The collection that a saved index is in; it need not be there any more.
 
     Raises:
+        GenerationCorrupt: there is no such file, or it is of another engine.
         EngineUnavailable: nobody said where Milvus is.
     """
-    try:
-        saved = _read(path)
-    except GenerationCorrupt:
-        return None
+    saved = _read(path)
     return Collection(milvus(), saved.collection, saved.dim)
 
 

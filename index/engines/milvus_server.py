@@ -111,7 +111,7 @@ class MilvusServer:
 
 _LITE_HINT = (
     "such a file needs milvus-lite (pip install 'whichone[milvus-lite]') and is open in one process at a time: for "
-    "several, run `milvus-lite server --data-dir FOLDER` or Milvus, and set WHICHONE_MILVUS_URI to its address"
+    "several, run `milvus-lite server --data-dir FOLDER --host 127.0.0.1` or Milvus, and set WHICHONE_MILVUS_URI to its address"
 )
 
 

@@ -20,9 +20,11 @@ def publish(root: Path, number: int) -> None:
 
     Raises:
         GenerationNotFound: it is not on disk.
-        EngineUnavailable: its engine's server does not answer; the generation in use stays.
+        GenerationCorrupt, EngineUnavailable: its engine's server does not answer, or what is there cannot be read; the
+            generation in use stays.
     """
-    announce(read_generation(root, number).folder / VECTORS, root.name)
+    generation = read_generation(root, number)
+    announce(generation.folder / VECTORS, generation.manifest.engine, root.name)
     draft = root / f".CURRENT-{uuid.uuid4().hex}"
     write_text(draft, f"{number}\n")
     draft.replace(root / "CURRENT")

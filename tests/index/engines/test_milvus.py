@@ -6,7 +6,10 @@ import functools
 import gc
 import json
 import re
+import socket
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +156,7 @@ def test_an_alias_moves_and_goes_with_its_collection(milvus_lite: Any, tmp_path:
     paths = [tmp_path / "one", tmp_path / "two"]
     for path in paths:
         built(SPEC, {1: ROWS[100]}, DIM).save(path)
-        announce(path, "cups-and_saucers")
+        announce(path, SPEC, "cups-and_saucers")
         meant = milvus_lite.describe_alias("whichone_gallery_cups_2dand_5fsaucers")["collection_name"]
         assert meant == collection_in(path)
     discard(paths[0])
@@ -165,9 +168,52 @@ def test_an_alias_moves_and_goes_with_its_collection(milvus_lite: Any, tmp_path:
 def test_files_of_other_engines_have_nothing_to_discard(tmp_path: Path) -> None:
     built("flat", ROWS, DIM).save(tmp_path / "index.faiss")
     for name in ("index.faiss", "missing"):
-        announce(tmp_path / name, "default")
+        announce(tmp_path / name, parse_spec("flat"), "default")
         discard(tmp_path / name)
     assert (tmp_path / "index.faiss").is_file()
+
+
+def test_an_alias_needs_a_file_that_can_be_read(saved: Path) -> None:
+    saved.write_text("{}")
+    with pytest.raises(GenerationCorrupt, match=r"index\.faiss"):
+        announce(saved, SPEC, "default")
+
+
+def test_several_processes_share_a_server(milvus_lite: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    command = [sys.executable, "-m", "milvus_lite", "server", "--data-dir", str(tmp_path / "served")]
+    process = subprocess.Popen([*command, "--host", "127.0.0.1", "--port", str(port)], stdout=subprocess.DEVNULL)
+    try:
+        uri = f"http://127.0.0.1:{port}"
+        until_it_listens(port)
+        monkeypatch.setattr(milvus_server._Chosen, "server", None)
+        use_milvus(uri)
+        built(SPEC, ROWS, DIM).save(tmp_path / "index.faiss")
+        ask = (
+            "import sys, numpy, pathlib; from index.engines import *; use_milvus(sys.argv[1]);"
+            "index = open_index(pathlib.Path(sys.argv[2]), parse_spec('milvus,flat'));"
+            "print(*index.search(numpy.array([eval(sys.argv[3])], 'f4'), 3)[1][0])"
+        )
+        arguments = [sys.executable, "-c", ask, uri, str(tmp_path / "index.faiss"), str(ROWS[117].tolist())]
+        other = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=True)
+        [mine] = open_index(tmp_path / "index.faiss", SPEC).search(ROWS[117][None], 3)[1].tolist()
+        assert mine[0] == 117
+        assert other.stdout.split() == [str(number) for number in mine]
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def until_it_listens(port: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError("milvus-lite's server did not begin to listen")
 
 
 def test_a_refused_method_is_named_and_leaves_nothing(milvus_lite: Any) -> None:
