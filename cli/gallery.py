@@ -87,7 +87,7 @@ def index_list(
 def index_build(
     engine: Annotated[
         str | None,
-        typer.Option("--engine", help="flat, ivf, hnsw or gpu, with parameters; auto; the last generation's if none."),
+        typer.Option("--engine", help="flat, ivf, hnsw, gpu or milvus, with parameters; auto; as the last if none."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Also if it breaks pins.")] = False,
     data: Data = None,

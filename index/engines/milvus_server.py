@@ -99,19 +99,17 @@ class MilvusServer:
         try:
             return pymilvus.MilvusClient(self.uri, token=self._token, timeout=_CONNECT_S)
         except (pymilvus.MilvusException, ValueError, OSError) as error:
-            hint = (
-                _LITE_HINT
-                if self.uri.endswith(".db")
-                else "is it running, and are WHICHONE_MILVUS_URI and _TOKEN right?"
-            )
+            hint = _LITE_HINT if self.uri.endswith(".db") else _SERVER_HINT
             raise EngineUnavailable(
                 f"engine milvus: no connection to {self.address}: {_words(error)}; {hint}", server=self.address
             ) from error
 
 
+_SERVER_HINT = "is it running, and are WHICHONE_MILVUS_URI and WHICHONE_MILVUS_TOKEN right?"
 _LITE_HINT = (
     "such a file needs milvus-lite (pip install 'whichone[milvus-lite]') and is open in one process at a time: for "
-    "several, run `milvus-lite server --data-dir FOLDER --host 127.0.0.1` or Milvus, and set WHICHONE_MILVUS_URI to its address"
+    "several, run `milvus-lite server --data-dir FOLDER --host 127.0.0.1` or Milvus, and set WHICHONE_MILVUS_URI to "
+    "its address"
 )
 
 
