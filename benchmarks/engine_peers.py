@@ -235,37 +235,63 @@ class QdrantLocal:
 
 
 class MilvusLite:
-    """milvus-lite: Milvus in this process, with its flat index."""
+    """milvus-lite: Milvus in this process. It takes its own number of a graph's neighbours, whatever is asked for."""
 
-    name = "milvus-lite"
     peer = True
     needs = "milvus_lite"
-    effort: int | None = None
+
+    def __init__(self, method: str, effort: int | None) -> None:
+        self.name = f"milvus-lite {method}"
+        self.method = method
+        self.effort = effort
 
     def build(self, vectors: Vectors) -> None:
+        import logging
         import tempfile
 
-        from pymilvus import MilvusClient
+        from pymilvus import DataType, MilvusClient
 
+        logging.disable(logging.ERROR)  # its server has not all that its client asks for, and says so with a traceback
+        self.items = len(vectors)
         self.folder = tempfile.TemporaryDirectory()
-        self.client = MilvusClient(str(Path(self.folder.name) / "items.db"))
-        self.client.create_collection("items", dimension=vectors.shape[1], metric_type="IP")
+        self.path = str(Path(self.folder.name) / "items.db")
+        self.client = MilvusClient(self.path)
+        schema = MilvusClient.create_schema(auto_id=False)
+        schema.add_field("id", DataType.INT64, is_primary=True)
+        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=vectors.shape[1])
+        self.client.create_collection("items", schema=schema)
         for start in range(0, len(vectors), 1_000):
             rows = enumerate(vectors[start : start + 1_000], start)
             self.client.insert("items", [{"id": number, "vector": row} for number, row in rows])
+        self.client.flush("items")
+        index = self.client.prepare_index_params()
+        index.add_index("vector", index_type=self.method, metric_type="IP")
+        self.client.create_index("items", index)
+        self.client.load_collection("items")
 
     def set_effort(self, effort: int) -> None:
-        raise NotImplementedError
+        self.effort = effort
 
     def search(self, queries: Vectors, k: int) -> Numbers:
-        answers = self.client.search("items", data=list(queries), limit=k)
-        return np.array([[hit["id"] for hit in hits] for hits in answers], np.int64)
+        parameters = {} if self.effort is None else {"ef": max(self.effort, k)}
+        answers = self.client.search(
+            "items", data=queries, limit=k, output_fields=["id"], search_params={"params": parameters}
+        )
+        return np.array([list(hits.ids) for hits in answers], np.int64)
 
     def save(self, path: Path) -> None:
-        raise NotImplementedError
+        import shutil
+
+        self._stop()
+        shutil.copytree(self.path, path.with_suffix(".db"))
 
     def open(self, path: Path) -> None:
-        raise NotImplementedError
+        from pymilvus import MilvusClient
+
+        self._stop()
+        self.path = str(path.with_suffix(".db"))
+        self.client = MilvusClient(self.path)
+        self.client.load_collection("items")
 
     def bytes_per_item(self) -> float | None:
         return None
@@ -275,6 +301,12 @@ class MilvusLite:
 
     def remove(self, number: int) -> None:
         self.client.delete("items", ids=[number])
+
+    def _stop(self) -> None:
+        from milvus_lite.server_manager import server_manager_instance
+
+        self.client.close()
+        server_manager_instance.release_server(self.path)
 
 
 def peers(lists: int) -> list[Callable[[], Contestant]]:
@@ -288,7 +320,8 @@ def peers(lists: int) -> list[Callable[[], Contestant]]:
         ("hnswlib", Hnswlib),
         ("usearch", Usearch),
         ("qdrant_client", QdrantLocal),
-        ("milvus_lite", MilvusLite),
+        ("milvus_lite", lambda: MilvusLite("FLAT", None)),
+        ("milvus_lite", lambda: MilvusLite("HNSW", 10)),
     ]
     for package, _ in all_:
         if find_spec(package) is None:

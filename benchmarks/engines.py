@@ -248,7 +248,7 @@ def measure(
         path = Path(folder) / "index.faiss"
         try:
             contestant.save(path)
-            on_disk = sum(file.stat().st_size for file in path.parent.iterdir())
+            on_disk = sum(file.stat().st_size for file in path.parent.rglob("*") if file.is_file())
             row["bytes_per_item"] = contestant.bytes_per_item() or on_disk / len(vectors)
             row["disk_per_item"] = on_disk / len(vectors)
             row["open_s"] = seconds(lambda: (contestant.open(path), contestant.search(asked[:1], K)))

@@ -1,6 +1,6 @@
 """Vector search engines behind one small protocol. The only package that imports FAISS or pymilvus."""
 
-from index.engines.building import announce, build, discard, lies_in_files, open_index
+from index.engines.building import announce, build, discard, open_index
 from index.engines.errors import EngineUnavailable, InvalidEngineSpec, MergeUnderWay, NumbersOutOfOrder
 from index.engines.fields import ItemFields
 from index.engines.flat import FlatIndex
@@ -38,7 +38,6 @@ __all__ = [
     "discard",
     "effort_of",
     "least_effort",
-    "lies_in_files",
     "open_index",
     "parse_spec",
     "recall",

@@ -22,7 +22,7 @@ from index.engines.threads import use_threads
 from index.engines.trained import TrainedIndex
 from index.errors import DimensionMismatch, GenerationCorrupt
 
-__all__ = ["announce", "build", "build_trained", "collect", "discard", "lies_in_files", "open_index"]
+__all__ = ["announce", "build", "build_trained", "collect", "discard", "open_index"]
 
 _SEED = 20_240_501
 _WORK = 10
@@ -87,11 +87,6 @@ def open_index(path: Path, spec: EngineSpec) -> VectorIndex:
     if isinstance(spec, FlatSpec) and spec.storage == "float32":
         return FlatIndex.open(path)
     return TrainedIndex.open(path, spec)
-
-
-def lies_in_files(spec: EngineSpec) -> bool:
-    """Whether an index of `spec` is whole in the files that `save` writes, so that it can be copied with them."""
-    return not isinstance(spec, MilvusSpec)
 
 
 def discard(path: Path) -> None:
