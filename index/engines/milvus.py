@@ -56,10 +56,9 @@ class _Saved(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """A selection as this collection needs it; None and None for all there are."""
+    """A selection as this collection needs it; None for all there are."""
 
     selection: Selection | None
-    mask: Mask | None
     count: int
     expressions: list[str]
 
@@ -105,7 +104,7 @@ class MilvusIndex:
         self._collection = collection
         self._numbers = numbers
         self._disk_bytes = disk_bytes
-        self._everything = _Chosen(None, None, len(numbers), [EVERYTHING])
+        self._everything = _Chosen(None, len(numbers), [EVERYTHING])
         self._chosen = self._everything
 
     @classmethod
@@ -229,9 +228,13 @@ class MilvusIndex:
         """The last selection is kept: an overlay asks again and again about the same."""
         chosen = self._chosen
         if chosen.selection is not within:
-            mask = within.places(self._numbers)
-            count = int(np.count_nonzero(mask))
-            chosen = _Chosen(within, mask, count, expressions(NUMBER, self._numbers, mask))
+            held = within.listed[self.contains(within.listed)]
+            inverted = within.inverted
+            count = len(self) - len(held) if inverted else len(held)
+            if 2 * len(held) > len(self):  # the others are fewer
+                held = self._numbers[~Selection(held).places(self._numbers)]
+                inverted = not inverted
+            chosen = _Chosen(within, count, expressions(NUMBER, held, inverted=inverted))
             self._chosen = chosen
         return chosen
 
@@ -279,7 +282,9 @@ class MilvusIndex:
     def _one_by_one(self, queries: Vectors, k: int, chosen: _Chosen) -> tuple[Vectors, Numbers]:
         """The k best of all that is selected, compared here."""
         best = no_answer(len(queries), 0)
-        selected = self._numbers if chosen.mask is None else self._numbers[chosen.mask]
+        selected = self._numbers
+        if chosen.selection is not None:
+            selected = selected[chosen.selection.places(selected)]
         for numbers, vectors in _in_blocks(self._collection, selected):
             similarities = np.concatenate([best[0], queries @ vectors.T], axis=1)
             all_numbers = np.concatenate([best[1], np.broadcast_to(numbers, (len(queries), len(numbers)))], axis=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from index.engines.protocol import Mask, Numbers
+from index.engines.protocol import Numbers
 
 __all__ = ["EVERYTHING", "expressions", "is_one_of"]
 
@@ -19,23 +19,18 @@ def is_one_of(field: str, numbers: Numbers) -> str:
     return f"{field} in {numbers.tolist()}"
 
 
-def expressions(field: str, numbers: Numbers, selected: Mask, most: int = _MOST_LISTED) -> list[str]:
-    """Expressions that together are true of the selected numbers, each number by one of them at most.
-
-    Whichever are fewer are listed, the selected or the others; where those are many, in several expressions.
+def expressions(field: str, listed: Numbers, *, inverted: bool, most: int = _MOST_LISTED) -> list[str]:
+    """Expressions that together are true of the listed numbers, or of all others, each number by one of them at most.
 
     Args:
         field: that holds the numbers.
-        numbers: (n,), ascending, all there are.
-        selected: (n,).
-        most: numbers in one expression.
+        listed: (m,), ascending.
+        inverted: whether all others are meant.
+        most: numbers in one expression; more make several.
     """
-    listed, others = numbers[selected], numbers[~selected]
-    if len(others) == 0:
-        return [EVERYTHING]
-    if len(listed) <= len(others):
-        return [is_one_of(field, listed[start : start + most]) for start in range(0, len(listed), most)]
-    return list(_all_but(field, others, most))
+    if inverted:
+        return list(_all_but(field, listed, most)) or [EVERYTHING]
+    return [is_one_of(field, listed[start : start + most]) for start in range(0, len(listed), most)]
 
 
 def _all_but(field: str, others: Numbers, most: int) -> Iterator[str]:
