@@ -15,6 +15,7 @@ from service import problems
 from service.gallery.calibrator import Calibrator
 from service.gallery.endpoints import router as items
 from service.gallery.gallery_endpoints import router as galleries
+from service.gallery.merger import Merger
 from service.gallery.pin_endpoints import router as pins
 from service.gate import Gate
 from service.limits import BodyLimit
@@ -87,19 +88,23 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        calibrator: Calibrator | None = None
+        working: list[Calibrator | Merger] = []
         try:
             if not workspace.started:
                 await run_in_threadpool(prepare, workspace)
             app.state.workspace = workspace
             metrics.watch(workspace)
-            calibrator = Calibrator(workspace.galleries, log)
-            calibrator.start()
+            for worker in (
+                Calibrator(workspace.galleries, log),
+                Merger(workspace.galleries, log, after=workspace.settings.merge_after),
+            ):
+                worker.start()
+                working.append(worker)
             log.info("ready", model=workspace.bundle.id, galleries=len(workspace.galleries.replicas()))
             yield
         finally:
-            if calibrator is not None:
-                await run_in_threadpool(calibrator.stop)
+            for worker in working:
+                await run_in_threadpool(worker.stop)
             await run_in_threadpool(workspace.close)
 
     return lifespan

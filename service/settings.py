@@ -80,6 +80,13 @@ class Settings(BaseSettings):
         description="Generations of a gallery that stay on disk to roll back to, with the one in use; older ones are "
         "deleted when a new one is published.",
     )
+    merge_after: int = Field(
+        20_000,
+        ge=0,
+        description="Changes to a gallery after which a server takes them into a new generation of the same engine, in "
+        "the background: so many, or a tenth of its photos if that is more. Only where there is a generation, and none "
+        "since a rollback. 0: never.",
+    )
     verifier: VerifierName = Field(
         "rootsift",
         description="Whose local features: rootsift, or one that runs a network on the device below and needs "

@@ -180,7 +180,9 @@ class Galleries:
                 return False
             return True
 
-    def publish(self, name: str, engine: str | None = None, *, force: bool = False) -> Published:
+    def publish(
+        self, name: str, engine: str | None = None, *, force: bool = False, keep_rollback: bool = False
+    ) -> Published:
         """Write the gallery, as the database has it, as a new generation, and serve from it on. Ends a rollback.
 
         Generations beyond those to keep are deleted, oldest first.
@@ -188,9 +190,11 @@ class Galleries:
         Args:
             engine: what searches its vectors, in short form; None for that of the generation in use.
             force: also when it breaks pins.
+            keep_rollback: leave a gallery in peace that serves an older generation since a rollback.
 
         Raises:
             UnknownGallery, BundleMismatch, InvalidEngineSpec, DeviceUnavailable.
+            GalleryPinned: it does, and `keep_rollback` was asked for.
             PinsBroken: the generation answers pins otherwise than they expect. What is served stays as it was, and
                 nothing is left on disk.
             DiskFull: likewise.
@@ -200,6 +204,8 @@ class Galleries:
         self.row(name)
         root = self.root(name)
         with file_lock(root / "publish.lock"):
+            if keep_rollback:
+                refuse_pinned(self.row(name))
             self._calibrate_if_stale(name)
             with self._database.read() as session:
                 repository = GalleryRepository(session)
@@ -314,12 +320,8 @@ class Galleries:
         with self._database.read() as session:
             row = existing(GalleryRepository(session), name)
         check_bundle(row, self._model)
-        if row.pinned is not None and not also_pinned:
-            raise GalleryPinned(
-                f"gallery {name!r} serves generation {row.pinned} since a rollback; publish a new one first "
-                "(whichone index build)",
-                gallery=name,
-            )
+        if not also_pinned:
+            refuse_pinned(row)
         budget = row.far_budget if far_budget is None else far_budget
         tuning, basis = self._tuned(name, row, budget)
         with self._database.write() as session:
@@ -372,6 +374,16 @@ class Galleries:
             gallery.pinned = number if pinned else None
             session.flush()
             repository.next_change(gallery, items=False)
+
+
+def refuse_pinned(row: Gallery) -> None:
+    """Raises GalleryPinned for a gallery that serves an older generation since a rollback."""
+    if row.pinned is not None:
+        raise GalleryPinned(
+            f"gallery {row.name!r} serves generation {row.pinned} since a rollback; publish a new one first "
+            "(whichone index build)",
+            gallery=row.name,
+        )
 
 
 def _tuned(recognizer: Recognizer, name: str, far_budget: float) -> Tuning:

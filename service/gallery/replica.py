@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -68,12 +68,28 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where a replica stands: `pinned` is the generation that it serves exactly as it is, `generation` the last one."""
+    """Where a replica stands.
+
+    Attributes:
+        generation: the last one that was published or rolled back to.
+        pinned: the one that it serves exactly as it is; None where changes are laid over.
+        opened: the one that its vectors lie in; 0 where they came from the database.
+    """
 
     recognizer: Recognizer
     change: int
     generation: int
     pinned: int | None
+    opened: int = 0
+
+    @property
+    def behind(self) -> bool:
+        """Whether its vectors lie in an older generation than the one in use."""
+        return self.pinned is None and 0 < self.opened != self.generation
+
+    def unmerged(self) -> int:
+        """Changes laid over the generation that its vectors lie in; 0 where no generation could take them in."""
+        return self.recognizer.index.stats().changes if self.pinned is None and self.opened else 0
 
 
 def check_bundle(row: Gallery, model: Model) -> None:
@@ -244,6 +260,45 @@ class Replica:
                     return look(state, self._filters.selection(state.recognizer.table, wanted, matching))
         raise Overloaded(f"gallery {self.name!r} changes faster than a filter can be applied; ask again")
 
+    def take_up(self) -> bool:
+        """Turn to the generation in use, if the vectors still lie in an older one. True when it did.
+
+        The older one goes on answering while the new one is opened and checked.
+
+        Raises:
+            UnknownGallery: it is gone.
+            GenerationCorrupt, GenerationMismatch: the older one stays in use.
+        """
+        if not self._reading(lambda state: state.behind):
+            return False
+        fresh = self._caught_up()
+        with self._catching_up, self._database.read() as session:
+            repository = GalleryRepository(session)
+            row = self._existing(repository)
+            if row.pinned is not None or row.generation != fresh.generation:
+                return False  # another one came meanwhile
+            _apply(repository, row, fresh.recognizer, fresh.change)  # the little that came since, and writers wait for
+            with self._lock.writing():
+                self._state = replace(fresh, change=row.change)
+        return True
+
+    def _caught_up(self) -> State:
+        """The generation in use, opened anew, with the changes that came after it."""
+        with self._database.read() as session:
+            repository = GalleryRepository(session)
+            row = self._existing(repository)
+            fresh = self._opened(repository, row)
+            if fresh.pinned is None and fresh.change < row.change:
+                _apply(repository, row, fresh.recognizer, fresh.change)
+        return replace(fresh, change=row.change)
+
+    def _existing(self, repository: GalleryRepository) -> Gallery:
+        row = repository.by_name(self.name)
+        if row is None:
+            raise UnknownGallery(f"gallery {self.name!r} is gone", gallery=self.name)
+        check_bundle(row, self._model)
+        return row
+
     def catch_up(self) -> None:
         """Apply what the database has and this replica has not.
 
@@ -257,11 +312,7 @@ class Replica:
             return
         with self._catching_up, self._database.read() as session:
             repository = GalleryRepository(session)
-            row = repository.by_name(self.name)
-            if row is None:
-                raise UnknownGallery(f"gallery {self.name!r} is gone", gallery=self.name)
-            check_bundle(row, self._model)
-            self._advance(repository, row)
+            self._advance(repository, self._existing(repository))
 
     def _reading(self, look: Callable[[State], T]) -> T:
         self.catch_up()
@@ -278,15 +329,16 @@ class Replica:
         with self._lock.writing():
             if row.pinned is None and state.change < row.change:
                 _apply(repository, row, state.recognizer, state.change)
-            self._state = State(state.recognizer, row.change, row.generation, row.pinned)
+            self._state = State(state.recognizer, row.change, row.generation, row.pinned, state.opened)
 
     def _has_another_engine(self, state: State, row: Gallery) -> bool:
-        """Whether a generation came into use that is searched in another way; else the changes are enough."""
+        """Whether a generation of another engine came into use; one of the same is taken up when there is time for it
+        (`take_up`), and until then the changes are enough."""
         if not row.generation or row.generation == state.generation:
             return False
         # What is in use goes on answering where the new one cannot be read; whoever starts anew is told.
         with suppress(GenerationNotFound, GenerationCorrupt):
-            return read_generation(self._root, row.generation).manifest.engine != state.recognizer.index.spec
+            return read_generation(self._root, row.generation).manifest.engine.kind != state.recognizer.index.spec.kind
         return False
 
     def _opened(self, repository: GalleryRepository, row: Gallery) -> State:
@@ -302,5 +354,5 @@ class Replica:
                 pipeline=self._model.pipeline,
                 verifier=self._model.verifier,
             )
-            return State(recognizer, generation.manifest.change, row.generation, row.pinned)
+            return State(recognizer, generation.manifest.change, row.generation, row.pinned, number)
         return State(load_recognizer(repository, row, self._model), row.change, row.generation, row.pinned)
