@@ -285,6 +285,7 @@ class Recognizer:
             probes = space.probes(query)
             _, nearest = self.index.search(probes, min(neighbours, len(self)), within=within)
         labels = nominated(self.index, self.table, space, probes, nearest, leaving_out=leaving_out, within=within)
+        space.fetch(labels)
         photos = [space.photos(label) if within is None else space.photos_within(label, within) for label in labels]
         seen = space.query(query)
         strangers = space.to_strangers(seen)

@@ -5,6 +5,8 @@ Nothing here is the truth: vectors come from the index when first asked for, and
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,6 +68,20 @@ class Space:
             return embedding[None]
         return np.stack([embedding, self.adaptation.probe(embedding)])
 
+    def fetch(self, labels: Iterable[str]) -> None:
+        """Have the photos of labels at hand, which all have some, by one request to the index: an engine on a server
+        takes about as long for the photos of a hundred labels as for those of one."""
+        if self._penalized:
+            self.strangers()  # forgets photos with penalties of other distractors
+        missing = [label for label in labels if label not in self._kept]
+        if len(missing) < 2:
+            return
+        numbers = [self._table.of_label(label) for label in missing]
+        rows = self._index.reconstruct(np.concatenate(numbers))
+        parts = np.split(rows, np.cumsum([len(own) for own in numbers])[:-1])
+        for label, own, part in zip(missing, numbers, parts, strict=True):
+            self._keep(label, own, part.copy())
+
     def photos(self, label: str) -> LabelPhotos:
         """The photos of a label that has some."""
         if self._penalized:
@@ -74,16 +90,7 @@ class Space:
         if kept is not None:
             return kept
         numbers = self._table.of_label(label)
-        # All photos of a label at once, always: BLAS may round a row differently in a product of another size.
-        rows = self._index.reconstruct(numbers)
-        vectors = rows.astype(np.float64) if self.adaptation is None else self.adaptation.apply(rows)
-        penalties = mean_top_k(vectors, self.strangers()) if self._penalized else None
-        photos = LabelPhotos(label, numbers, vectors, penalties)
-        if self._rows + len(numbers) > _MOST_ROWS:
-            self._forget_all()
-        self._kept[label] = photos
-        self._rows += len(numbers)
-        return photos
+        return self._keep(label, numbers, self._index.reconstruct(numbers))
 
     def photos_within(self, label: str, within: Selection) -> LabelPhotos:
         """Those of a label's photos that are selected; there may be none."""
@@ -121,6 +128,17 @@ class Space:
         if kept is None:
             kept = self._penalties[label] = mean_top_k(self.photos(label).vectors, strangers)
         return kept
+
+    def _keep(self, label: str, numbers: NDArray[np.int64], rows: NDArray[np.float32]) -> LabelPhotos:
+        # All photos of a label at once, always: BLAS may round a row differently in a product of another size.
+        vectors = rows.astype(np.float64) if self.adaptation is None else self.adaptation.apply(rows)
+        penalties = mean_top_k(vectors, self.strangers()) if self._penalized else None
+        photos = LabelPhotos(label, numbers, vectors, penalties)
+        if self._rows + len(numbers) > _MOST_ROWS:
+            self._forget_all()
+        self._kept[label] = photos
+        self._rows += len(numbers)
+        return photos
 
     def _forget_all(self) -> None:
         self._kept.clear()

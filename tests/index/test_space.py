@@ -143,3 +143,29 @@ def test_photos_let_go_for_lack_of_room_come_back_the_same(
     space.forget("thing-0")  # nothing is left to forget
     space.forget("no such label")
     np.testing.assert_array_equal(space.photos("thing-0").vectors, first.vectors)
+
+
+def test_photos_of_many_labels_come_by_one_request_and_are_the_same(
+    world: World, recognizer: Recognizer, adaptation: Adaptation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recognizer.upsert(world.distractors(range(40, 50)))
+    labels = [f"thing-{thing}" for thing in range(6)]
+    apart = recognizer.space_with(adaptation)
+    expected = [apart.photos(label) for label in labels]
+    asked: list[int] = []
+    reconstruct = recognizer.index.reconstruct
+
+    def counted(numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        asked.append(len(numbers))
+        return reconstruct(numbers)
+
+    together = recognizer.space_with(adaptation)
+    together.photos(labels[2])
+    monkeypatch.setattr(recognizer.index, "reconstruct", counted)
+    together.fetch(labels)
+    found = [together.photos(label) for label in labels]
+    assert asked == [sum(len(photos.numbers) for photos in expected if photos.label != labels[2])]
+    for one, other in zip(found, expected, strict=True):
+        assert one.label == other.label
+        np.testing.assert_array_equal(one.numbers, other.numbers)
+        np.testing.assert_array_equal(one.vectors, other.vectors)
