@@ -179,6 +179,44 @@ def index_verify(data: Data = None, gallery: Gallery = "default", as_json: AsJso
     verify(settings_of(data), gallery=gallery, as_json=as_json)
 
 
+@app.command(
+    "export",
+    epilog=examples(
+        "whichone index export shop.whichone --gallery shop",
+        "whichone index export shop-12.whichone --gallery shop --generation 12 --no-photos",
+    ),
+)
+def index_export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")],
+    number: Annotated[
+        int | None, typer.Option("--generation", min=1, help="Which; the one in use, if not given.")
+    ] = None,
+    photos: Annotated[bool, typer.Option(help="With the photos themselves, and the pins.")] = True,
+    data: Data = None,
+    gallery: Gallery = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Write a generation as one file, to be imported on another machine."""
+    from service.commands.transfer import export_generation
+
+    export_generation(settings_of(data), file, gallery=gallery, number=number, photos=photos, as_json=as_json)
+
+
+@app.command("import", epilog=examples("whichone index import shop.whichone --gallery shop"))
+def index_import(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What whichone index export wrote.")],
+    engine: Annotated[str | None, typer.Option("--engine", help="As of index build; the file's, if none.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Publish it also if it breaks its pins.")] = False,
+    data: Data = None,
+    gallery: Gallery = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Take an exported generation in as a gallery that is new or empty, and serve it."""
+    from service.commands.transfer import import_generation
+
+    import_generation(settings_of(data), file, gallery=gallery, engine=engine, force=force, as_json=as_json)
+
+
 @app.command("rollback", epilog=examples("whichone index rollback", "whichone index rollback 12"))
 def index_rollback(
     number: Annotated[int | None, typer.Argument(metavar="[NUMBER]", help="The one before, if not given.")] = None,

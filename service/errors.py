@@ -27,7 +27,9 @@ __all__ = [
     "FieldMissing",
     "FieldTooLarge",
     "FieldUnknown",
+    "GalleryNotEmpty",
     "GalleryPinned",
+    "GenerationOutdated",
     "InvalidGalleryName",
     "InvalidLabel",
     "InvalidMetadata",
@@ -199,6 +201,18 @@ class GalleryPinned(Conflict):
     """The gallery is held at an older generation since a rollback."""
 
     code = "gallery_pinned"
+
+
+class GalleryNotEmpty(Conflict):
+    """The gallery holds photos or pins already, and takes only ones of its own from now on."""
+
+    code = "gallery_not_empty"
+
+
+class GenerationOutdated(Conflict):
+    """A generation is of photos that the gallery no longer has as the generation has them."""
+
+    code = "generation_outdated"
 
 
 class PinsBroken(Conflict):

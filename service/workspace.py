@@ -37,7 +37,9 @@ from index.verification import Verifier, verifier_named
 from service.database import Database
 from service.errors import FieldInvalid, PhotoLost
 from service.gallery.enrolment import Enrolled, Enrolment, PhotoSource
+from service.gallery.exporting import Export
 from service.gallery.galleries import DEFAULT_GALLERY, Galleries
+from service.gallery.importing import Import
 from service.gallery.item_repository import ItemFilter
 from service.gallery.pins import PinAnswer, Pins
 from service.gallery.refresh import FeatureRefresh
@@ -208,6 +210,19 @@ class Workspace:
             embedder=self.embedder,
             model=self.model,
             far_budget=self.settings.far_budget,
+        )
+
+    @property
+    def exporting(self) -> Export:
+        """Generations into files."""
+        return Export(self.database, self.photos, self.settings.data / "galleries")
+
+    @cached_property
+    def importing(self) -> Import:
+        """Galleries from such files."""
+        settings = self.settings
+        return Import(
+            self.database, self.photos, self.model, data=settings.data, max_metadata=settings.max_metadata_bytes
         )
 
     @cached_property

@@ -15,6 +15,7 @@ the atomic replacement of `CURRENT`. Nothing here is the truth: the database is,
 """
 
 from index.generation.checking import Checked, check_generation
+from index.generation.contents import distractors_of, labels_of
 from index.generation.discarding import clear_leftovers, prune
 from index.generation.manifest import Generation, GenerationManifest
 from index.generation.opening import open_generation, open_recognizer
@@ -39,6 +40,8 @@ __all__ = [
     "check_generation",
     "clear_leftovers",
     "current_generation",
+    "distractors_of",
+    "labels_of",
     "likely_queries",
     "list_generations",
     "open_generation",

@@ -23,6 +23,7 @@ from index.generation import (
     publish,
     read_generation,
     rollback,
+    told_when_full,
     write_generation,
 )
 from index.recognizer import Recognizer
@@ -203,7 +204,7 @@ class Galleries:
             parse_spec(engine)  # told before the work
         self.row(name)
         root = self.root(name)
-        with file_lock(root / "publish.lock"):
+        with told_when_full(f"a generation of gallery {name!r}"), file_lock(root / "publish.lock"):
             if keep_rollback:
                 refuse_pinned(self.row(name))
             self._calibrate_if_stale(name)

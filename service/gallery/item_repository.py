@@ -74,6 +74,11 @@ class ItemRepository:
         )
         return self._session.scalar(statement)
 
+    def names(self) -> list[tuple[int, str, str]]:
+        """Number, kind and label of every item and distractor."""
+        statement = select(ItemRow.number, ItemRow.kind, ItemRow.label).where(ItemRow.gallery_id == self._gallery.id)
+        return [(number, kind, label) for number, kind, label in self._session.execute(statement)]
+
     def count_with_views(self, up_to: int) -> int:
         """How many items carry views; counting stops at `up_to`."""
         some = (
