@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,6 +16,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from index.engines.errors import EngineUnavailable
 from index.engines.fields import Describe
 from index.engines.files import beside, flush, map_numbers, write_numbers
 from index.engines.milvus_collection import MOST_ANSWERS, NAME_PATTERN, NUMBER, Collection
@@ -84,7 +86,7 @@ def build_on_milvus(
         held = np.concatenate(numbers)
         collection.finish(spec, len(held))
     except BaseException:
-        collection.drop()
+        _drop_now_or_later(collection)
         raise
     return MilvusIndex(spec, collection, held)
 
@@ -211,7 +213,7 @@ class MilvusIndex:
 
     def drop(self) -> None:
         """Delete the collection: of an index that will never be saved."""
-        self._collection.drop()
+        _drop_now_or_later(self._collection)
 
     def stats(self) -> IndexStats:
         """What it is; vectors count as kept, wherever the server has them, and memory is this process's."""
@@ -290,6 +292,12 @@ class MilvusIndex:
             all_numbers = np.concatenate([best[1], np.broadcast_to(numbers, (len(queries), len(numbers)))], axis=1)
             best = best_of(similarities, all_numbers, min(k, similarities.shape[1]))
         return best
+
+
+def _drop_now_or_later(collection: Collection) -> None:
+    """A server that is away must not hide what went wrong before; the next build drops what nothing refers to."""
+    with suppress(EngineUnavailable):
+        collection.drop()
 
 
 def collection_of(path: Path) -> Collection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 import weakref
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -66,9 +67,7 @@ class Collection:
         Raises:
             EngineUnavailable: see `MilvusServer`.
         """
-        with server.asked_to("drop a collection that is no longer needed") as client:
-            while server.abandoned:
-                client.drop_collection(server.abandoned.popleft())
+        _drop_abandoned(server)
         collection = cls(server, f"whichone_{secrets.token_hex(16)}", dim)
         with server.asked_to(f"make collection {collection.name}") as client:
             client.create_collection(
@@ -251,6 +250,17 @@ class Collection:
         except EngineUnavailable:  # there is one already, or the server is gone, which shows at once
             with self.server.asked_to(f"let {alias} mean collection {self.name}") as client:
                 client.alter_alias(self.name, alias, timeout=_SEARCH_S)
+
+
+def _drop_abandoned(server: MilvusServer) -> None:
+    with suppress(IndexError):  # there are no more; several threads may be at it
+        while True:
+            name = server.abandoned.popleft()
+            try:
+                Collection(server, name, 0).drop()
+            except EngineUnavailable:
+                server.abandoned.append(name)
+                raise
 
 
 def _schema(client: Any, dim: int) -> Any:

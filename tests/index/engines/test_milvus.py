@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from index.engines import (
     EngineUnavailable,
@@ -272,6 +274,13 @@ def test_a_server_that_goes_is_an_error_and_not_an_answer(monkeypatch: pytest.Mo
     monkeypatch.setattr(milvus_server._Chosen, "server", None)
     use_milvus(str(tmp_path / "short-lived.db"))
     made = built(SPEC, ROWS, DIM)
-    manager.server_manager_instance.release_server(str(tmp_path / "short-lived.db"))
+
+    def interrupted() -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        yield np.arange(3), unit_vectors(3, DIM, seed=0)
+        manager.server_manager_instance.release_server(str(tmp_path / "short-lived.db"))
+        raise RuntimeError("the reader of the gallery broke down")
+
+    with pytest.raises(RuntimeError, match="broke down"):  # not that its collection could not be dropped
+        build(SPEC, DIM, interrupted())
     with pytest.raises(EngineUnavailable, match=r"short-lived\.db could not search collection"):
         made.search(QUERIES, 3)
