@@ -228,3 +228,24 @@ def test_the_receipt_tells_the_filter(server: harness.Server, shop: str) -> None
     assert check_arithmetic(Receipt.model_validate(nothing["receipt"])) == []
     plain = Receipt.model_validate(server.ask(shop, harness.again(0), explain="true")["receipt"])
     assert plain.about.filter is None
+
+
+def test_a_receipt_with_a_filter_meets_the_gallery_again(tmp_path: Path, bundle: Path) -> None:
+    settings = Settings.load({}, data=tmp_path / "data", bundle=bundle, threads=1, adaptation="off", verification="off")
+    with open_workspace(settings) as workspace:
+        for thing in range(6):
+            workspace.enrol(f"thing {thing}", [harness.jpeg(thing)], metadata={"even": thing % 2 == 0})
+        workspace.galleries.publish("default")
+        receipts = []
+        for wanted in (Filter(labels=("thing 1", "thing 2", "thing 5")), Filter(where={"even": True})):
+            receipt = workspace.recognize(harness.again(1), explain=True, wanted=wanted).answer.receipt
+            assert receipt is not None
+            assert receipt.about.filter == wanted
+            receipts.append(receipt)
+            replayed = workspace.replay.replay(receipt)
+            assert (replayed.same_state, replayed.where, replayed.differences) == (True, "live", [])
+        workspace.enrol("thing 1", [harness.again(1)])
+        by_label, by_metadata = (workspace.replay.replay(receipt) for receipt in receipts)
+        assert (by_label.same_state, by_label.where, by_label.differences) == (True, "generation 1", [])
+        assert not by_metadata.same_state  # generations hold no metadata
+        assert by_metadata.differences == []  # though what matches is the same still
