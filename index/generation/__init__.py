@@ -1,7 +1,7 @@
 """Generations on disk: immutable, numbered snapshots of a gallery's index.
 
     galleries/<gallery>/generations/<number>/
-        manifest.json     what made it, how much it holds, the sha256 of every other file
+        manifest.json     what made it, how much it holds, the sha256 of every other file and its own
         index.faiss       the vectors, opened by memory map; some engines have further files, index.faiss.*
         items.npz         numbers, ids, labels, penalties; simulated re-photographs
         features.bin      local features of the photos, read as needed

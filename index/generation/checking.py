@@ -94,7 +94,7 @@ def _checked_recall(generation: Generation, recognizer: Recognizer) -> float | N
     index = open_index(generation.folder / VECTORS, generation.manifest.engine)
     if not isinstance(index, TrainedIndex | MilvusIndex):
         return None
-    queries = likely_queries(recognizer)
+    queries = likely_queries(recognizer, among=index)
     k = min(_K, len(index))
     found = recall(index.search(queries, k)[1], index.exact(queries, k)[1])
     if found < expected - _SLACK:

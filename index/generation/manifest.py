@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -44,6 +46,8 @@ class GenerationManifest(BaseModel):
         recall: recall@10 against exact search on queries like those to come; None for exact engines.
         change: the gallery's change number that the generation holds everything up to.
         files: sha256 of every other file of the generation.
+        sha256: of this document without this member, as JSON with sorted keys and no spaces; None in generations from
+            before there was one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,6 +64,30 @@ class GenerationManifest(BaseModel):
     labels: int
     distractors: int
     files: dict[str, str]
+    sha256: str | None = None
+
+    def sealed(self) -> GenerationManifest:
+        """The same with its sha256."""
+        return self.model_copy(update={"sha256": _seal(self.model_dump(mode="json"))})
+
+    @classmethod
+    def unsealed(cls, text: bytes) -> GenerationManifest:
+        """Read what a sealed manifest was written as.
+
+        Raises:
+            ValueError: (pydantic's ValidationError among them) it is something else, or was changed since.
+        """
+        body = json.loads(text)
+        manifest = cls.model_validate(body)
+        # Of the text, not of what was read: a version with further members must not find older manifests changed.
+        if manifest.sha256 is not None and manifest.sha256 != _seal(body):
+            raise ValueError("it was changed since it was written")
+        return manifest
+
+
+def _seal(body: dict[str, Any]) -> str:
+    rest = {name: value for name, value in body.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 class Generation(BaseModel):

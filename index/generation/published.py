@@ -5,8 +5,6 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from index.engines import announce
 from index.errors import GenerationCorrupt, GenerationNotFound
 from index.generation.flushed import flush_folder, sha256_of, write_text
@@ -86,7 +84,7 @@ def read_generation(root: Path, number: int) -> Generation:
     """
     folder = root / "generations" / str(number)
     try:
-        text = (folder / MANIFEST).read_text(encoding="utf-8")
+        text = (folder / MANIFEST).read_bytes()
     except FileNotFoundError as error:
         existing = list_generations(root)
         raise GenerationNotFound(
@@ -95,10 +93,13 @@ def read_generation(root: Path, number: int) -> Generation:
             existing=existing,
         ) from error
     try:
-        manifest = GenerationManifest.model_validate_json(text)
-    except ValidationError as error:
+        manifest = GenerationManifest.unsealed(text)
+    except ValueError as error:
         raise GenerationCorrupt(
-            f"generation {number}: {MANIFEST} is not a generation's manifest", file=MANIFEST, number=number
+            f"generation {number}: {MANIFEST} is not the manifest that was written; publish a new generation, or roll "
+            "back to another",
+            file=MANIFEST,
+            number=number,
         ) from error
     return Generation(number=number, folder=folder, manifest=manifest)
 

@@ -102,10 +102,16 @@ def _advised(recognizer: Recognizer) -> str:
     return advise(recognizer.index.reconstruct(sample), Wish(len(numbers), recall=RECALL_FLOOR)).chosen.engine
 
 
-def likely_queries(recognizer: Recognizer, most: int = _QUERIES) -> NDArray[np.float32]:
+def likely_queries(
+    recognizer: Recognizer, most: int = _QUERIES, *, among: TrainedIndex | MilvusIndex | None = None
+) -> NDArray[np.float32]:
     """Vectors like those of photos to come: midway between two photos of a label, or a photo and its nearest other.
 
     They are not in the index themselves, which a graph would find by its own door.
+
+    Args:
+        most: how many, at most.
+        among: tells exactly which photo is the nearest other, where the gallery's own index may not find it.
 
     Returns:
         (q, d) unit rows, the same every time; at least one photo must be there.
@@ -114,7 +120,8 @@ def likely_queries(recognizer: Recognizer, most: int = _QUERIES) -> NDArray[np.f
     numbers = recognizer.index.numbers()
     chosen = np.sort(random.choice(numbers, min(most, len(numbers)), replace=False))
     photos = recognizer.index.reconstruct(chosen)
-    _, nearest = recognizer.index.search(photos, min(2, len(numbers)))
+    search = recognizer.index.search if among is None else among.exact
+    _, nearest = search(photos, min(2, len(numbers)))
     others = np.array(
         [_other(recognizer, int(number), near) for number, near in zip(chosen, nearest, strict=True)], np.int64
     )

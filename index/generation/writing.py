@@ -58,7 +58,7 @@ def write_generation(
     try:
         with told_when_full("a generation"):
             draft.mkdir(parents=True)
-            manifest = _write_files(draft, recognizer, change, engine)
+            manifest = _write_files(draft, recognizer, change, engine).sealed()
             write_text(draft / MANIFEST, manifest.model_dump_json(indent=2))
             flush_folder(draft)
         if accept is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import threading
@@ -102,7 +103,7 @@ class FeatureFile:
         with self._lock:
             place = Place(self._added_file.fileno(), self._end, len(data))
             if os.pwrite(place.descriptor, data, place.offset) != len(data):
-                raise OSError(f"the temporary file took less than {len(data)} bytes: is its disk full?")
+                raise OSError(errno.ENOSPC, f"the temporary file took less than {len(data)} bytes: is its disk full?")
             self._end += len(data)
             self._added[number] = place
             self._hide(number)
