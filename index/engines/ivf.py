@@ -5,6 +5,7 @@ from __future__ import annotations
 import faiss
 import numpy as np
 
+from index.engines.centres import centre_parameters, centres_index
 from index.engines.errors import InvalidEngineSpec
 from index.engines.protocol import Vectors
 from index.engines.scalar import QUANTIZERS
@@ -14,6 +15,8 @@ __all__ = ["ivf_class", "ivf_parameters", "ivf_sample", "train_ivf"]
 
 _ROUNDS = 8
 _A_CENTRE = 32
+_A_CENTRE_OF_MANY = 16
+_ENOUGH = 131_072
 _ENCODER = 20_000
 _BITS = 4
 """FAISS's fast scan works on codes of four bits: a table of 16 entries stays in a register."""
@@ -23,7 +26,8 @@ _SEED = 20_240_501
 
 def ivf_sample(lists: int) -> int:
     """How many vectors `train_ivf` learns from."""
-    return max(_A_CENTRE * lists, _ENCODER)
+    wanted = max(min(_A_CENTRE * lists, _ENOUGH), _A_CENTRE_OF_MANY * lists)
+    return max(wanted, _ENCODER)
 
 
 def ivf_class(spec: IvfSpec) -> type:
@@ -42,8 +46,6 @@ def train_ivf(spec: IvfSpec, dim: int, items: int, sample: Vectors) -> faiss.Ind
     lists = min(spec.lists_for(items), len(sample))
     quantizer = faiss.IndexFlatIP(dim)
     index = _empty(spec, quantizer, dim, lists)
-    index.own_fields = True
-    quantizer.this.disown()
     _thrifty(index.cp)
     index.cp.max_points_per_centroid = _A_CENTRE
     index.cp.spherical = True
@@ -51,12 +53,16 @@ def train_ivf(spec: IvfSpec, dim: int, items: int, sample: Vectors) -> faiss.Ind
         _thrifty(index.pq.cp)
         sample = np.resize(sample, (max(len(sample), 1 << _BITS), dim))
     index.train(np.ascontiguousarray(sample, np.float32))
+    index.quantizer = centres = centres_index(quantizer)
+    centres.this.disown()
+    index.own_fields = True
     return index
 
 
 def ivf_parameters(spec: IvfSpec, selector: faiss.IDSelector | None, widen: float) -> faiss.SearchParameters:
     """How to search; `widen` times as many lists where a selection leaves few of each."""
-    parameters = faiss.SearchParametersIVF(nprobe=max(1, int(spec.probes * widen)))
+    probes = max(1, int(spec.probes * widen))
+    parameters = faiss.SearchParametersIVF(nprobe=probes, quantizer_params=centre_parameters(probes))
     if selector is not None:
         parameters.sel = selector
     return parameters

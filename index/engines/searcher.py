@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faiss
 
+from index.engines.centres import centre_bytes
 from index.engines.hnsw import hnsw_class, hnsw_parameters, train_hnsw
 from index.engines.ivf import ivf_class, ivf_parameters, ivf_sample, train_ivf
 from index.engines.protocol import Vectors
@@ -87,7 +88,7 @@ def search_bytes(spec: TrainedSpec, index: faiss.Index) -> int:
     """What searches go through."""
     items = int(index.ntotal)
     if isinstance(spec, IvfSpec):
-        return int(items * (index.code_size + _ID_BYTES) + index.nlist * index.d * 4)
+        return int(items * (index.code_size + _ID_BYTES)) + centre_bytes(index)
     if isinstance(spec, HnswSpec):
         links = items * (2 * spec.m * 4 + _ID_BYTES + 4)  # the layers above the lowest add about 1/m of that
         return int(items * index.storage.sa_code_size() + links + links // spec.m)

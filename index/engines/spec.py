@@ -91,7 +91,7 @@ class IvfSpec(_StoredSpec):
 
     Attributes:
         pq: bytes of a product-quantised vector, two values of four bits each, in place of `storage`.
-        lists: None for the power of two next to four times the root of the number of vectors.
+        lists: None for the power of two next to eight times the root of the number of vectors.
         probes: lists looked through a query.
         refine: as of `FlatSpec`.
     """
@@ -116,7 +116,7 @@ class IvfSpec(_StoredSpec):
         """How many lists `items` vectors get."""
         if self.lists is not None:
             return max(1, min(self.lists, items))
-        return max(1, min(1 << round(math.log2(4 * math.sqrt(max(items, 1)))), items // _FEWEST_A_LIST))
+        return max(1, min(1 << round(math.log2(8 * math.sqrt(max(items, 1)))), items // _FEWEST_A_LIST))
 
 
 class HnswSpec(_StoredSpec):
