@@ -21,7 +21,7 @@ from index.distractors import Distractors, mean_of_top
 from index.engines import FlatIndex, OverlayIndex, Selection, VectorIndex
 from index.engines.protocol import ABSENT
 from index.errors import DimensionMismatch
-from index.items import Item, ItemTable
+from index.items import Item, ItemTable, ListedItems
 from index.nomination import nominated
 from index.pipeline import Pipeline, Ranking
 from index.promotion import MOST_EVIDENCE, promote, to_verify
@@ -67,6 +67,7 @@ class Recognizer:
         features: local features that are never changed, likewise.
         pipeline: which parts are used.
         verifier: compares local features, the one that the pipeline names; may be left out where that needs no files.
+        listed: what the items of `base` are.
 
     Raises:
         LocalFeaturesMissing: the pipeline names a verifier that runs a network, and none is given.
@@ -83,6 +84,7 @@ class Recognizer:
         features: FeatureFile | None = None,
         pipeline: Pipeline = _SHIPPED,
         verifier: Verifier | None = None,
+        listed: ListedItems | None = None,
     ) -> None:
         self.dim = dim
         self.bundle_sha256 = bundle_sha256
@@ -90,7 +92,7 @@ class Recognizer:
         self.far_budget = far_budget
         self.pipeline = pipeline
         self.verifier: Verifier = verifier or verifier_named(pipeline.verification.verifier)
-        self.table = ItemTable()
+        self.table = ItemTable(listed)
         self.distractors = Distractors(dim)
         self.views: dict[int, Embeddings] = {}
         self.features = FeatureFile() if features is None else features

@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from index.background import Background
 from index.engines import open_index
 from index.errors import GenerationCorrupt, GenerationMismatch
 from index.generation.manifest import ADAPTATION, CALIBRATION, DISTRACTORS, FEATURES, ITEMS, VECTORS, Generation
 from index.generation.published import read_generation, verify_generation
-from index.items import Item
+from index.items import Item, ListedItems
 from index.pipeline import Pipeline
 from index.recognizer import DEFAULT_FAR_BUDGET, Recognizer
 from index.tuning import Tuning
@@ -96,24 +97,26 @@ def open_generation(
         features=FeatureFile.open(generation.folder / FEATURES),
         pipeline=pipeline,
         verifier=verifier,
+        listed=_read_items(generation),
     )
-    _read_items(generation, recognizer)
+    recognizer.views.update(_read_views(generation))
     _read_distractors(generation, recognizer)
     if CALIBRATION in manifest.files:
         recognizer.tuning = _read_tuning(generation)
     return recognizer
 
 
-def _read_items(generation: Generation, recognizer: Recognizer) -> None:
+def _read_items(generation: Generation) -> ListedItems:
     with np.load(generation.folder / ITEMS, allow_pickle=False) as arrays:
         names = json.loads(arrays["label_names"].tobytes())
-        for number, id_, code in zip(
-            arrays["numbers"].tolist(), arrays["ids"].tolist(), arrays["label_codes"].tolist(), strict=True
-        ):
-            recognizer.table.put(number, id_.decode("ascii"), names[code])
-        view_numbers, views = arrays["view_numbers"], arrays["views"]
-    for number in np.unique(view_numbers).tolist():
-        recognizer.views[number] = views[view_numbers == number]
+        return ListedItems(arrays["numbers"], arrays["ids"], arrays["label_codes"], names)
+
+
+def _read_views(generation: Generation) -> dict[int, NDArray[np.float32]]:
+    with np.load(generation.folder / ITEMS, allow_pickle=False) as arrays:
+        numbers, views = arrays["view_numbers"], arrays["views"]
+    distinct, starts = np.unique(numbers, return_index=True)  # they stand together, ascending
+    return dict(zip(distinct.tolist(), np.split(views, starts[1:]), strict=True)) if len(distinct) else {}
 
 
 def _read_tuning(generation: Generation) -> Tuning:
