@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from embedding.errors import WhichoneError
+from index.engines import parse_spec
+from index.generation import AUTO
 from service.commands.folder import opened
 from service.commands.terminal import note, print_json, stdout
 from service.settings import Settings
@@ -41,8 +43,10 @@ def import_generation(
 ) -> None:
     """Take such a file in as a gallery, and publish it.
 
-    Raises: see `Import.run` and `Galleries.publish`.
+    Raises: see `Import.run` and `Galleries.publish`; when the latter fails, the gallery is there and is served.
     """
+    if engine not in (None, AUTO):
+        parse_spec(engine)  # told before anything is taken in
     with open_workspace(settings) as workspace:
         imported = workspace.importing.run(path, gallery)
         try:

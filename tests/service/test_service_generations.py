@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,10 +26,24 @@ def fill(workspace: Workspace) -> None:
         workspace.enrol(f"thing {thing}", [harness.jpeg(thing, (160 + 32 * s, 120 + 24 * s)) for s in range(2)])
 
 
-@pytest.fixture
-def workspace(tmp_path: Path, bundle: Path) -> Iterator[Workspace]:
-    with open_workspace(settings_of(tmp_path / "data", bundle)) as opened:
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Path:
+    """A data folder with a gallery. Not to be changed: see `data`."""
+    folder = tmp_path_factory.mktemp("filled") / "data"
+    with open_workspace(settings_of(folder, bundle)) as opened:
         fill(opened)
+        opened.galleries.calibrate("default")
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path: Path, filled: Path) -> Path:
+    return Path(shutil.copytree(filled, tmp_path / "data"))
+
+
+@pytest.fixture
+def workspace(data: Path, bundle: Path) -> Iterator[Workspace]:
+    with open_workspace(settings_of(data, bundle)) as opened:
         yield opened
 
 
@@ -109,15 +124,14 @@ def test_a_pin_whose_photo_is_lost_counts_as_broken(workspace: Workspace) -> Non
     assert (answer.passes, answer.problem) == (False, "photo_lost")
 
 
-def test_older_generations_go_and_those_in_use_stay(tmp_path: Path, bundle: Path) -> None:
-    with open_workspace(settings_of(tmp_path / "data", bundle, keep_generations=2)) as workspace:
-        fill(workspace)
+def test_older_generations_go_and_those_in_use_stay(data: Path, bundle: Path) -> None:
+    with open_workspace(settings_of(data, bundle, keep_generations=2)) as workspace:
         assert [workspace.galleries.publish("default").removed for _ in range(3)] == [(), (), (1,)]
         before = workspace.recognize(harness.again(1)).answer.verdict
         workspace.galleries.rollback("default", 2)
         left = workspace.galleries.root("default") / "generations" / ".draft-of-a-crash"
         left.mkdir()
-        with open_workspace(settings_of(tmp_path / "data", bundle, keep_generations=2)) as other:
+        with open_workspace(settings_of(data, bundle, keep_generations=2)) as other:
             assert other.recognize(harness.again(1)).answer.verdict == before  # has generation 2 mapped
             assert workspace.galleries.publish("default").removed == (2,)
             assert on_disk(workspace) == ["3", "4"]
