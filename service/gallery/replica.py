@@ -310,9 +310,19 @@ class Replica:
             row = GalleryRepository(session).by_name(self.name)
         if row is not None and self._state is not None and row.change <= self._state.change:
             return
-        with self._catching_up, self._database.read() as session:
-            repository = GalleryRepository(session)
-            self._advance(repository, self._existing(repository))
+        tried = -1
+        while True:
+            with self._catching_up, self._database.read() as session:
+                repository = GalleryRepository(session)
+                row = self._existing(repository)
+                try:
+                    self._advance(repository, row)
+                    return
+                except (GenerationNotFound, GenerationCorrupt, FileNotFoundError):
+                    if row.change == tried:
+                        raise
+                    # Perhaps one that was just deleted, as a newer one was published: then the gallery has moved on.
+                    tried = row.change
 
     def _reading(self, look: Callable[[State], T]) -> T:
         self.catch_up()

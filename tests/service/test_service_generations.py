@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import harness
 import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from embedding.images import ImageError
+from index.errors import GenerationNotFound
+from service.database import Database
 from service.errors import DuplicateItem, PinsBroken, TooManyPins, UnknownGallery, UnknownPin
 from service.gallery import pins as pins_module
+from service.gallery.replica import Replica
 from service.gallery.service import ItemChange
 from service.settings import Settings
 from service.workspace import Workspace, open_workspace
@@ -137,6 +143,43 @@ def test_older_generations_go_and_those_in_use_stay(data: Path, bundle: Path) ->
             assert on_disk(workspace) == ["3", "4"]
             assert other.recognize(harness.again(1)).answer.verdict == before
         assert [one.generation.number for one in workspace.verify().generations] == [3, 4]
+
+
+class MeanwhileChanged:
+    """A database where something happens just after the second look at it has begun."""
+
+    def __init__(self, database: Database, meanwhile: Callable[[], object]) -> None:
+        self.database = database
+        self.meanwhile = meanwhile
+        self.looks = 0
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        with self.database.read() as session:
+            self.looks += 1
+            if self.looks == 2:
+                session.execute(text("SELECT change FROM galleries")).all()  # from here on it sees this moment
+                self.meanwhile()
+            yield session
+
+
+def test_a_generation_that_goes_while_it_is_being_opened(data: Path, bundle: Path) -> None:
+    with open_workspace(settings_of(data, bundle, keep_generations=2)) as workspace:
+        for _ in range(3):
+            workspace.galleries.publish("default")
+        workspace.galleries.rollback("default", 2)
+        replica = Replica(
+            "default",
+            database=MeanwhileChanged(workspace.database, lambda: workspace.galleries.publish("default")),
+            model=workspace.model,
+            root=workspace.galleries.root("default"),
+        )
+        assert replica.inspect(lambda state: state.generation) == 4
+        assert on_disk(workspace) == ["3", "4"]
+        shutil.rmtree(workspace.galleries.root("default") / "generations" / "4")
+        lost = Replica("default", database=workspace.database, model=workspace.model, root=replica._root)
+        with pytest.raises(GenerationNotFound, match="generation 4 is not on disk"):
+            lost.catch_up()
 
 
 def test_over_http(server: harness.Server, gallery: str) -> None:
