@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import resource
 import signal
 import struct
 import subprocess
@@ -17,16 +18,16 @@ import harness
 import numpy as np
 import pytest
 
-from index.errors import GenerationMismatch, GenerationNotFound
-from service.errors import FieldInvalid, GalleryNotEmpty, GenerationOutdated, PhotoLost
+from index.errors import DiskFull, GenerationMismatch, GenerationNotFound
+from service.errors import DatabaseUnavailable, FieldInvalid, GalleryNotEmpty, GenerationOutdated, PhotoLost
 from service.gallery.export_format import ExportInvalid
 from service.gallery.item_repository import ItemFilter
 from service.settings import Settings
 from service.workspace import Workspace, open_workspace
 
 
-def opened(data: Path, bundle: Path) -> Any:
-    return open_workspace(Settings.load({}, data=data, bundle=bundle, threads=1))
+def opened(data: Path, bundle: Path, database: str | None = None) -> Any:
+    return open_workspace(Settings.load({}, data=data, bundle=bundle, threads=1, database_url=database))
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +75,10 @@ def rows(workspace: Workspace, gallery: str = "default") -> list[tuple[Any, ...]
     ]
 
 
-def test_the_same_answers_on_another_machine(source: Workspace, export: Path, tmp_path: Path, bundle: Path) -> None:
-    with opened(tmp_path / "data", bundle) as other:
+def test_the_same_answers_on_another_machine(
+    source: Workspace, export: Path, tmp_path: Path, bundle: Path, database: str | None
+) -> None:
+    with opened(tmp_path / "data", bundle, database) as other:
         other.enrol("something", [harness.jpeg(40)], gallery="of-its-own")  # numbers are not free there
         imported = other.importing.run(export, "default")
         assert (imported.items, imported.distractors, imported.photos, imported.pins) == (10, 2, 12, 1)
@@ -95,6 +98,9 @@ def test_the_same_answers_on_another_machine(source: Workspace, export: Path, tm
             assert one.read("items.bin") == two.read("items.bin")
         with pytest.raises(GalleryNotEmpty, match="name another"):
             other.importing.run(export, "default")
+        [pin] = other.pins.all("default")
+        other.pins.remove("default", pin.id)
+        assert other.gallery.discard_orphans() == 0  # an item shows the same
         copy = other.importing.run(export, "copy")
         assert copy.renamed == 12  # ids are of one gallery
         assert [answer["label"] for answer in answers(other, "copy")] == [a["label"] for a in answers(source)]
@@ -294,3 +300,24 @@ def test_kill_nine_during_an_import_leaves_all_or_nothing(
     with opened(data, bundle) as workspace:
         workspace.importing.run(export, "shop")
         assert answers(workspace, "shop") == answers(source)
+
+
+@pytest.mark.parametrize("room", [2_000, 100_000])
+def test_an_import_that_finds_no_room_leaves_nothing(
+    source: Workspace, export: Path, tmp_path: Path, bundle: Path, room: int
+) -> None:
+    with opened(tmp_path / "data", bundle) as other:
+        _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, most))  # of photos the first; then of the database
+        try:
+            with pytest.raises((DiskFull, DatabaseUnavailable)):
+                other.importing.run(export, "shop")
+            with pytest.raises(DiskFull):
+                source.exporting.run("default", tmp_path / "x.whichone")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        assert [row.name for row in other.galleries.rows()] == ["default"]
+        assert list(other.photos.stored()) == []
+        assert [entry.name for entry in tmp_path.iterdir()] == ["data"]
+        other.importing.run(export, "shop")
+        assert answers(other, "shop") == answers(source)
