@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from embedding.errors import WhichoneError
+from index.errors import DiskFull
 from service.errors import DatabaseTooNew, DatabaseUnavailable
 from service.locks import file_lock
 from service.settings import Settings
@@ -96,6 +97,7 @@ class Database:
 
         Raises:
             DatabaseUnavailable: no connection, or the lock of another process did not end.
+            DiskFull: there is no room for what was to be written.
         """
         turn = self._writing if self.is_sqlite else nullcontext()
         with (
@@ -147,15 +149,27 @@ def _clean(session: Session) -> Iterator[None]:
         raise
 
 
+_POSTGRES_DISK_FULL = "53100"
+
+
 @contextmanager
 def _translated(*, tell: bool = False) -> Iterator[None]:
     """Make a driver's errors the domain's; `tell` the reason where an operator reads it, and not a stranger."""
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeout) as error:
+        if _is_full(getattr(error, "orig", None)):
+            raise DiskFull(
+                "the database could not be written: its disk is full; nothing was changed, make room"
+            ) from error
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         message = f"the database does not answer: {reason}" if tell else "the database does not answer; try again soon"
         raise DatabaseUnavailable(message) from error
+
+
+def _is_full(error: object) -> bool:
+    code, state = getattr(error, "sqlite_errorcode", None), getattr(error, "sqlstate", None)
+    return code == sqlite3.SQLITE_FULL or state == _POSTGRES_DISK_FULL
 
 
 def _sqlite_engine(path: Path) -> Engine:

@@ -80,10 +80,14 @@ class PhotoStore:
         target = self.path(sha256)
         if not _has_size(target, len(data)):
             temporary = self._incoming / uuid.uuid4().hex
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            try:
+                with temporary.open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+            except OSError:  # a full disk should not hold half a photo as well
+                temporary.unlink(missing_ok=True)
+                raise
             target.parent.mkdir(parents=True, exist_ok=True)
             temporary.replace(target)
         # Also when the file was there: who made it may not have come this far yet.

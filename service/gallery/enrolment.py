@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 from sqlalchemy.orm import Session
 
 from embedding.errors import WhichoneError
+from index.generation import told_when_full
 from index.simulation import MOST_VIEWED_ITEMS
 from service.database import Database
 from service.gallery.item_repository import ItemRepository
@@ -102,8 +103,8 @@ class Enrolment:
             metadata: a JSON object that `words.metadata_of` let pass.
 
         Raises:
-            InvalidGalleryName, InvalidLabel, FieldInvalid, BundleMismatch, DatabaseUnavailable; ImageError, whose
-            details name the photo's field and file.
+            InvalidGalleryName, InvalidLabel, FieldInvalid, BundleMismatch, DatabaseUnavailable, DiskFull; ImageError,
+            whose details name the photo's field and file.
         """
         gallery_name(gallery)
         kind: Kind = "distractor" if label is None else "item"
@@ -116,7 +117,7 @@ class Enrolment:
             return self._commit(wanted, self._prepare(wanted, sources, trust_known=False))
 
     def _commit(self, wanted: _Wanted, prepared: Sequence[_Prepared]) -> list[Enrolled]:
-        with self._photos.adding():
+        with told_when_full("a photo"), self._photos.adding():
             for photo in prepared:
                 self._photos.put(photo.source.read())
             with self._database.write() as session:

@@ -16,6 +16,7 @@ from typing import Any
 
 import harness
 import pytest
+from sqlalchemy import event
 
 from index.errors import DiskFull
 from index.generation import list_generations
@@ -87,6 +88,27 @@ def test_a_full_disk_over_http(data: Path, bundle: Path) -> None:
         assert generations(data) == ["1"]
         assert server.ask("default", harness.again(1))["candidates"] == before
         assert server.post("/galleries/default/publish").json()["generation"] == 2
+
+
+def test_photos_that_find_no_room_are_not_there(data: Path, bundle: Path) -> None:
+    with opened(data, bundle) as workspace:
+        stored = list(workspace.photos.stored())
+        with files_up_to(1_000), pytest.raises(DiskFull, match="a photo could not be written"):
+            workspace.enrol("new", [harness.jpeg(30)])
+        assert list(workspace.photos.stored()) == stored
+        assert list((data / "photos" / "incoming").iterdir()) == []
+
+        @event.listens_for(workspace.database.engine, "connect")
+        def no_room(connection: Any, _: object) -> None:
+            connection.execute("PRAGMA max_page_count = 1")  # as many as there are
+
+        workspace.database.engine.dispose()
+        with pytest.raises(DiskFull, match="the database could not be written"):
+            workspace.enrol("new", [harness.jpeg(seed) for seed in range(31, 37)])
+        event.remove(workspace.database.engine, "connect", no_room)
+        workspace.database.engine.dispose()
+        [added] = workspace.enrol("new", [harness.jpeg(30)])
+        assert workspace.recognize(harness.jpeg(30)).answer.verdict.candidates[0].items[0].id == added.id
 
 
 PUBLISHING = """
