@@ -118,18 +118,25 @@ class Ours:
 
 def clustered(items: int, seed: int = 0) -> tuple[Vectors, Vectors]:
     """Vectors (items, 512) and queries (`QUERIES`, 512) of the same labels."""
+    drawn, _ = labelled(items + QUERIES, items // 10, seed)
+    return drawn[:items], drawn[items:]
+
+
+def labelled(items: int, labels: int, seed: int = 0) -> tuple[Vectors, Numbers]:
+    """Vectors (items, 512) and the label (items,) of each."""
     random = np.random.default_rng(seed)
     falling = ((1 + np.arange(DIM)) ** -0.5).astype(np.float32)
 
     def strewn(n: int) -> Vectors:
         return random.standard_normal((n, DIM), dtype=np.float32) * falling
 
-    labels = max(items // 10, 8)
+    labels = max(labels, 8)
     categories = strewn(max(labels // 20, 4))
     centres = categories[random.integers(len(categories), size=labels)] + 0.8 * strewn(labels)
-    drawn = centres[random.integers(labels, size=items + QUERIES)] + 0.6 * strewn(items + QUERIES)
+    label = random.integers(labels, size=items)
+    drawn = centres[label] + 0.6 * strewn(items)
     drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
-    return drawn[:items], drawn[items:]
+    return drawn, label
 
 
 def milliseconds(search: Callable[[Vectors], object], queries: Vectors) -> list[float]:
