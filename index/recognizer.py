@@ -132,6 +132,11 @@ class Recognizer:
         chosen = None if self._tuning is None else self._tuning.body.ranking
         return self.pipeline.ranking if chosen is None else chosen
 
+    def search_by(self, index: VectorIndex) -> None:
+        """Search the same vectors by another engine from now on."""
+        self.index = index
+        self.tuning = self._tuning  # whose space must look there, too
+
     def space_with(self, adaptation: Adaptation | None) -> Space:
         """The gallery as `adaptation` would have it."""
         penalized = self.pipeline.ranking.item_penalty > 0

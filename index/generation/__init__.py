@@ -28,15 +28,17 @@ from index.generation.published import (
     verify_generation,
 )
 from index.generation.room import told_when_full
-from index.generation.vectors import AUTO, RECALL_FLOOR, likely_queries
+from index.generation.vectors import AUTO, RECALL_FLOOR, Built, build_vectors, likely_queries
 from index.generation.writing import write_generation
 
 __all__ = [
     "AUTO",
     "RECALL_FLOOR",
+    "Built",
     "Checked",
     "Generation",
     "GenerationManifest",
+    "build_vectors",
     "check_generation",
     "clear_leftovers",
     "current_generation",

@@ -24,7 +24,7 @@ from index.generation.manifest import (
     GenerationManifest,
 )
 from index.generation.room import told_when_full
-from index.generation.vectors import build_vectors
+from index.generation.vectors import Built, build_vectors
 from index.recognizer import Recognizer
 
 __all__ = ["write_generation"]
@@ -38,6 +38,7 @@ def write_generation(
     *,
     change: int,
     engine: str = "flat",
+    built: Built | None = None,
     accept: Callable[[Generation], None] | None = None,
 ) -> Generation:
     """Write a gallery as the next generation; it is not in use before `publish`.
@@ -47,6 +48,7 @@ def write_generation(
         recognizer: the gallery, which must not change meanwhile.
         change: the change number it stands at.
         engine: what searches the vectors, in short form (`index.engines.parse_spec`).
+        built: the gallery's vectors in that engine, where they have been built already.
         accept: looks at what was written before it gets its number (it is 0 then); when it raises, nothing is left.
 
     Raises:
@@ -58,7 +60,9 @@ def write_generation(
     try:
         with told_when_full("a generation"):
             draft.mkdir(parents=True)
-            manifest = _write_files(draft, recognizer, change, engine).sealed()
+            manifest = _write_files(
+                draft, recognizer, change, engine, built or build_vectors(recognizer, engine)
+            ).sealed()
             write_text(draft / MANIFEST, manifest.model_dump_json(indent=2))
             flush_folder(draft)
         if accept is not None:
@@ -70,8 +74,7 @@ def write_generation(
     return Generation(number=number, folder=generations / str(number), manifest=manifest)
 
 
-def _write_files(folder: Path, recognizer: Recognizer, change: int, engine: str) -> GenerationManifest:
-    built = build_vectors(recognizer, engine)
+def _write_files(folder: Path, recognizer: Recognizer, change: int, engine: str, built: Built) -> GenerationManifest:
     built.index.save(folder / VECTORS)
     _write_items(folder / ITEMS, recognizer)
     distractors = recognizer.distractors

@@ -15,6 +15,7 @@ from index.generation import (
     AUTO,
     Checked,
     Generation,
+    build_vectors,
     check_generation,
     clear_leftovers,
     list_generations,
@@ -29,7 +30,6 @@ from index.generation import (
 from index.recognizer import Recognizer
 from index.tuner import tune
 from index.tuning import Choice, Tuning, TuningBody
-from index.verification import FeatureFile
 from service.database import Database
 from service.errors import EmptyGallery, GalleryPinned
 from service.gallery.pins import PinAnswer, Pins
@@ -207,19 +207,23 @@ class Galleries:
         with told_when_full(f"a generation of gallery {name!r}"), file_lock(root / "publish.lock"):
             if keep_rollback:
                 refuse_pinned(self.row(name))
-            self._calibrate_if_stale(name)
             with self._database.read() as session:
                 repository = GalleryRepository(session)
                 row = existing(repository, name)
                 check_bundle(row, self._model)
                 recognizer = load_recognizer(repository, row, self._model)
             clear_leftovers(root)
+            asked = engine or self._engine_in_use(root, row)
+            vectors = build_vectors(recognizer, asked)
+            if len(recognizer) > _COPIED:  # it learns by asking itself thousands of times: of a million, soon only so
+                recognizer.search_by(vectors.index)
             broken: list[PinAnswer] = []
             generation = write_generation(
                 root,
                 recognizer,
-                change=row.change,
-                engine=engine or self._engine_in_use(root, row),
+                change=self._calibrate_if_stale(row, recognizer),
+                engine=asked,
+                built=vectors,
                 accept=lambda written: broken.extend(self._broken_pins(name, row, written, force=force)),
             )
             publish(root, generation.number)
@@ -317,46 +321,58 @@ class Galleries:
             return False
         return True
 
-    def _calibrate(self, name: str, far_budget: float | None, *, also_pinned: bool = False) -> Tuning:
+    def _calibrate(self, name: str, far_budget: float | None) -> Tuning:
         with self._database.read() as session:
             row = existing(GalleryRepository(session), name)
         check_bundle(row, self._model)
-        if not also_pinned:
-            refuse_pinned(row)
+        refuse_pinned(row)
         budget = row.far_budget if far_budget is None else far_budget
         tuning, basis = self._tuned(name, row, budget)
-        with self._database.write() as session:
-            repository = GalleryRepository(session)
-            gallery = repository.locked(name)
-            assert gallery is not None  # noqa: S101  for mypy: galleries are never deleted
-            gallery.far_budget = budget
-            repository.add_calibration(gallery, basis=basis, tuning=tuning, pipeline=self._pipeline)
-        self._outdated.discard(name)
+        self._store(name, tuning, basis=basis, far_budget=budget)
         return tuning
 
     def _tuned(self, name: str, row: Gallery, far_budget: float) -> tuple[Tuning, int]:
         """What a gallery learns of itself, and the change that it was learned on."""
-        if row.pinned is not None:  # its replica has another state than the database
-            return self._tuned_on_copy(name, far_budget, None)
         replica = self.replica(name)
-        if replica.inspect(lambda state: len(state.recognizer)) > _COPIED:
-            # Its replica may have come further than the row: then it counts as stale once more than it need.
+        large, opened = replica.inspect(lambda state: (len(state.recognizer) > _COPIED, state.opened))
+        if large and opened:
+            # Its generation opened once more, so that no change has to wait for what takes seconds or minutes. That may
+            # have come further than the row: then it counts as stale once more than it need.
+            return _tuned(replica.opened_anew().recognizer, name, far_budget), row.items_change
+        if large:
             return replica.inspect(lambda state: _tuned(state.recognizer, name, far_budget)), row.items_change
-        return self._tuned_on_copy(name, far_budget, replica.inspect(lambda state: state.recognizer.features))
-
-    def _tuned_on_copy(self, name: str, far_budget: float, features: FeatureFile | None) -> tuple[Tuning, int]:
+        features = replica.inspect(lambda state: state.recognizer.features)
         with self._database.read() as session:
             repository = GalleryRepository(session)
             row = existing(repository, name)
             copy = load_recognizer(repository, row, self._model, features=features)
         return _tuned(copy, name, far_budget), row.items_change
 
-    def _calibrate_if_stale(self, name: str) -> None:
-        row = self.row(name)
+    def _calibrate_if_stale(self, row: Gallery, recognizer: Recognizer) -> int:
+        """Give a gallery, as it was loaded at `row`, what it learns of itself, unless it has that.
+
+        Returns:
+            The change that it stands at then.
+        """
         newest = self._newest_calibration(row)
-        if newest is None or newest.basis < row.items_change or name in self._outdated:
-            with file_lock(self.root(name) / "calibrate.lock"), suppress(EmptyGallery, NotCalibratable):
-                self._calibrate(name, None, also_pinned=True)
+        if newest is not None and newest.basis >= row.items_change and row.name not in self._outdated:
+            return row.change
+        with file_lock(self.root(row.name) / "calibrate.lock"), suppress(EmptyGallery, NotCalibratable):
+            recognizer.tuning = _tuned(recognizer, row.name, row.far_budget)
+            stored = self._store(row.name, recognizer.tuning, basis=row.items_change, far_budget=row.far_budget)
+            return stored if stored == row.change + 1 else row.change  # else something came between, which it has not
+        return row.change
+
+    def _store(self, name: str, tuning: Tuning, *, basis: int, far_budget: float) -> int:
+        """Store a calibration; returns its change number."""
+        with self._database.write() as session:
+            repository = GalleryRepository(session)
+            gallery = repository.locked(name)
+            assert gallery is not None  # noqa: S101  for mypy: galleries are never deleted
+            gallery.far_budget = far_budget
+            change = repository.add_calibration(gallery, basis=basis, tuning=tuning, pipeline=self._pipeline)
+        self._outdated.discard(name)
+        return change
 
     def _newest_calibration(self, row: Gallery) -> CalibrationRow | None:
         with self._database.read() as session:

@@ -271,7 +271,7 @@ class Replica:
         """
         if not self._reading(lambda state: state.behind):
             return False
-        fresh = self._caught_up()
+        fresh = self.opened_anew()
         with self._catching_up, self._database.read() as session:
             repository = GalleryRepository(session)
             row = self._existing(repository)
@@ -282,8 +282,8 @@ class Replica:
                 self._state = replace(fresh, change=row.change)
         return True
 
-    def _caught_up(self) -> State:
-        """The generation in use, opened anew, with the changes that came after it."""
+    def opened_anew(self) -> State:
+        """The generation in use, opened once more, with the changes after it up to now; later ones do not reach it."""
         with self._database.read() as session:
             repository = GalleryRepository(session)
             row = self._existing(repository)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import and_, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, undefer
 
@@ -76,28 +76,34 @@ class GalleryRepository:
         return self._session.scalar(select(ItemRow.number).where(ItemRow.gallery_id == gallery.id).limit(1)) is None
 
     def changed_items(self, gallery_id: int, since: int, *, local: bool = True) -> Iterator[Sequence[ItemRow]]:
-        """Items and distractors stamped later than `since`, with embeddings, some at a time, in order of number.
+        """Items and distractors stamped later than `since`, with embeddings, some at a time, in order of change.
 
         Args:
             local: with their local features as well, which are most of what there is to read.
         """
         vectors = [undefer(ItemRow.embedding), undefer(ItemRow.views)]
         options = [*vectors, undefer(ItemRow.local)] if local else vectors
-        after = 0
+        # Through the index on changes, in its order: to sort what is left for each part of a million takes hours. First
+        # what else has the last part's last change, then the changes after it.
+        change, number, among_equals = since, 0, False
         while True:
+            after = and_(ItemRow.change == change, ItemRow.number > number) if among_equals else ItemRow.change > change
             statement = (
                 select(ItemRow)
-                .where(ItemRow.gallery_id == gallery_id, ItemRow.change > since, ItemRow.number > after)
-                .order_by(ItemRow.number)
+                .where(ItemRow.gallery_id == gallery_id, after)
+                .order_by(ItemRow.change, ItemRow.number)
                 .limit(_ROWS_AT_ONCE)
                 .options(*options)
             )
             rows = self._session.scalars(statement).all()
-            if not rows:
+            if rows:
+                change, number, among_equals = rows[-1].change, rows[-1].number, True
+                yield rows
+                self._session.expunge_all()
+            elif among_equals:
+                among_equals = False
+            else:
                 return
-            after = rows[-1].number
-            yield rows
-            self._session.expunge_all()
 
     def removed_numbers(self, gallery_id: int, since: int) -> Sequence[int]:
         """Numbers of items removed later than `since`."""
@@ -114,8 +120,12 @@ class GalleryRepository:
         )
         return self._session.scalar(statement)
 
-    def add_calibration(self, gallery: Gallery, *, basis: int, tuning: Tuning, pipeline: dict[str, Any]) -> None:
-        """Store what a gallery learned; every replica takes it up with its next catching up. Old ones go."""
+    def add_calibration(self, gallery: Gallery, *, basis: int, tuning: Tuning, pipeline: dict[str, Any]) -> int:
+        """Store what a gallery learned; every replica takes it up with its next catching up. Old ones go.
+
+        Returns:
+            The change number that it was stored under.
+        """
         change = self.next_change(gallery, items=False)
         body, adaptation = tuning.to_parts()
         self._session.add(
@@ -136,6 +146,7 @@ class GalleryRepository:
             .where(CalibrationRow.gallery_id == gallery.id, CalibrationRow.change < oldest_kept)
             .execution_options(synchronize_session=False)
         )
+        return change
 
     def stale(self, *, also: Collection[str] = ()) -> list[Staleness]:
         """Galleries that changed after their newest calibration was computed, and those named in `also`; pinned ones
