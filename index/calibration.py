@@ -2,8 +2,8 @@
 
 The confidence of a candidate is a logistic function of four measures, monotone in each: its score, its margin over the
 best other label, its share among labels and distractors, and (downwards) the query's penalty. What verification found
-is in the score. It is fitted on queries whose answer is known: labelled ones, or those that a gallery can ask itself
-(`index.simulation`). The threshold comes from the unknown ones among them.
+is in full in the margin, in part in score and share. It is fitted on queries whose answer is known: labelled ones, or
+those that a gallery can ask itself (`index.simulation`). The threshold comes from the unknown ones among them.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class Evidence:
     """What speaks for the best candidate of each of n queries; every field (n,).
 
     Attributes:
-        score: of the label.
-        margin: over the best other label.
+        score: of the label, with a part of what verification found (`index.pipeline.Verification.presence`).
+        margin: over the best other label, with all of that; below 0 for a label that is not best.
         penalty: the query's.
         share: log of the label's part in a softmax of scores over all ranked labels and the distractors.
     """

@@ -38,8 +38,8 @@ def confidences_of(
     if holds.any():
         return np.where(holds, CERTAIN / holds.sum(), 1 - CERTAIN)
     confidences = calibration.confidences(evidence)
-    # One photo shows one label: what the best candidate has, the others cannot have.
-    confidences[1:] = np.minimum(confidences[1:], 1 - confidences[:1])
+    # One photo shows one label: what the best candidate has, the others cannot have; nor can they have more than it.
+    confidences[1:] = np.minimum(confidences[1:], np.minimum(confidences[:1], 1 - confidences[:1]))
     return confidences
 
 
@@ -155,12 +155,13 @@ class _Pair:
         """None with fewer than three labels: then nothing is left to compare a pair with."""
         if len(evidence.score) < 3:
             return None
-        two = evidence.score[:2]
+        second_behind, third_behind = evidence.margin[1:3].tolist()  # behind the best
         best, second = (math.exp(share) for share in evidence.share[:2].tolist())
         # Shares of labels that stand far apart come to 0, of which there is no logarithm.
         shares = np.log(np.maximum([best + second, second / max(1 - best, _LEAST_SHARE)], _LEAST_NUMBER))
-        confidences = calibration.confidences(Evidence(two, two - evidence.score[2], evidence.penalty[:2], shares))
-        return cls(float(two[0] - two[1]), float(confidences[0]), float(confidences[1]))
+        over_third = np.array([-third_behind, second_behind - third_behind])
+        confidences = calibration.confidences(Evidence(evidence.score[:2], over_third, evidence.penalty[:2], shares))
+        return cls(-second_behind, float(confidences[0]), float(confidences[1]))
 
 
 def _either(candidates: tuple[Candidate, ...]) -> str:

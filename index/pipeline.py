@@ -72,6 +72,9 @@ class Verification(_Settings):
         verifier: whose local features, and which pairs of them.
         photos: gallery photos that are looked at, most similar first.
         weight: what a unit of match evidence (`index.promotion`) adds to a label's score.
+        presence: the part of that which counts when it is asked whether the gallery has the thing at all. All of it
+            tells the labels apart, but a stranger of an enrolled brand has nearly as much print in common with it as
+            the thing itself has. Chosen on training and validation photos.
         budget_ms: time after which no further photo is looked at. It is there for photos that take uncommonly long:
             an answer that was cut short by it can differ the next time.
     """
@@ -80,6 +83,7 @@ class Verification(_Settings):
     verifier: VerifierName = "rootsift"
     photos: int = Field(default=24, ge=1)
     weight: float = Field(default=0.05, ge=0)
+    presence: float = Field(default=0.25, ge=0, le=1)
     budget_ms: float = Field(default=2000.0, gt=0)
 
 

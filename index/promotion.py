@@ -56,13 +56,16 @@ def to_verify(ranked: Sequence[RankedLabel], photos: int) -> list[int]:
     return [number for _, _, number in sorted(order)][:photos]
 
 
-def promote(ranked: Sequence[RankedLabel], matches: Mapping[int, Match], weight: float) -> list[RankedLabel]:
+def promote(
+    ranked: Sequence[RankedLabel], matches: Mapping[int, Match], weight: float, presence: float = 1.0
+) -> list[RankedLabel]:
     """Add to each label's score `weight` times the evidence of its best verified photo, and sort anew.
 
     Args:
         ranked: labels with scores from embeddings.
         matches: of the photos that were looked at, by number.
         weight: in units of score.
+        presence: the part of that which counts for the presence of the thing, 0 to 1.
     """
     labels = {number: entry.label for entry in ranked for number in entry.numbers.tolist() if number in matches}
     distinctive = distinctive_inliers(matches, labels)
@@ -70,11 +73,11 @@ def promote(ranked: Sequence[RankedLabel], matches: Mapping[int, Match], weight:
     for number, match in matches.items():
         found = match_evidence(distinctive[number], match.colour_difference)
         evidence[labels[number]] = max(evidence[labels[number]], found)
-    return promote_by_evidence(ranked, evidence, weight)
+    return promote_by_evidence(ranked, evidence, weight, presence)
 
 
 def promote_by_evidence(
-    ranked: Sequence[RankedLabel], evidence: Mapping[str, float], weight: float
+    ranked: Sequence[RankedLabel], evidence: Mapping[str, float], weight: float, presence: float = 1.0
 ) -> list[RankedLabel]:
     """The same, from what is known of each label's matches; a label without any is as it was."""
     promoted = [
@@ -82,6 +85,7 @@ def promote_by_evidence(
             entry,
             score=entry.score + weight * evidence.get(entry.label, 0.0),
             match_evidence=evidence.get(entry.label, 0.0),
+            presence=entry.score + presence * weight * evidence.get(entry.label, 0.0),
         )
         for entry in ranked
     ]

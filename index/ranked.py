@@ -38,9 +38,11 @@ class Ranked:
     matches: Mapping[int, Match] = field(default_factory=dict)
 
     def evidence(self) -> Evidence:
-        """For each label, in their order."""
+        """For each label, in their order: the labels are told apart by all that was found, and whether the gallery has
+        the thing by embeddings and a part of what verification found (`index.pipeline.Verification.presence`)."""
         scores = np.array([entry.score for entry in self.labels])
-        return Evidence(scores, margins(scores), np.full(len(scores), self.penalty), self._shares(scores))
+        presence = np.array([entry.score if entry.presence is None else entry.presence for entry in self.labels])
+        return Evidence(presence, margins(scores), np.full(len(scores), self.penalty), self._shares(presence))
 
     def _shares(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Log of each label's part in a softmax over labels and distractors."""

@@ -18,7 +18,7 @@ from index.pipeline import Aggregation, Ranking
 from index.simulation import Asked
 from index.tuning import Choice
 
-__all__ = ["choose_ranking"]
+__all__ = ["beyond_chance", "choose_ranking"]
 
 _OTHERS: Final[tuple[Aggregation, ...]] = ("max", "top_k_mean", "prototype")
 _CHANCE: Final = 0.05
@@ -49,7 +49,7 @@ def choose_ranking(wanted: Ranking, ask: Callable[[Ranking], Sequence[Asked]]) -
         return blend, Choice(part="ranking", used=False, why="default")
     others = {form: _right(ask(_in_form(wanted, form))) for form in _OTHERS}
     best = max(others, key=lambda form: int(others[form].sum()))  # of equals the first
-    better = _beyond_chance(right, others[best])
+    better = beyond_chance(right, others[best], _CHANCE / len(_OTHERS))
     choice = Choice(
         part="ranking",
         used=better,
@@ -70,8 +70,10 @@ def _right(asked: Sequence[Asked]) -> NDArray[np.bool_]:
     return np.array([query.right for query in asked if query.known], np.bool_)
 
 
-def _beyond_chance(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> bool:
+def beyond_chance(one: NDArray[np.bool_], other: NDArray[np.bool_], chance: float) -> bool:
+    """Whether the second of two ways to answer the same queries (n,) is right more often: the exact sign test of those
+    that only one of the two answers rightly (McNemar 1947), wrong with probability `chance` at most."""
     gained, lost = int((other & ~one).sum()), int((one & ~other).sum())
     if gained <= lost:
         return False
-    return bool(binomtest(gained, gained + lost, 0.5, alternative="greater").pvalue < _CHANCE / len(_OTHERS))
+    return bool(binomtest(gained, gained + lost, 0.5, alternative="greater").pvalue < chance)

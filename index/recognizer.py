@@ -328,7 +328,9 @@ class Recognizer:
             self.verifier,
             budget_ms=settings.budget_ms,
         )
-        return replace(ranked, labels=promote(ranked.labels, matches, settings.weight), matches=matches)
+        return replace(
+            ranked, labels=promote(ranked.labels, matches, settings.weight, settings.presence), matches=matches
+        )
 
     @property
     def _verifies(self) -> bool:

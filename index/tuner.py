@@ -21,7 +21,7 @@ from index.adaptation import Adaptation, Centres, WithinLabelScatter, centred, f
 from index.calibration import Calibration, Source, fit
 from index.errors import NotCalibratable
 from index.pipeline import Ranking
-from index.ranking_form import choose_ranking
+from index.ranking_form import beyond_chance, choose_ranking
 from index.recognizer import Recognizer
 from index.simulation import MOST_ITEMS, Asked, LabelledQueries, Simulation, samples_of
 from index.space import Space
@@ -50,6 +50,9 @@ _MOST_VERIFIED = 200
 _MOST_CHANGED = 1 / 3
 """Share of strangers for which verification may put another label first. Packs of one brand change few (0 to 15 % were
 seen); where any photo has something in common with any other, as drawings have, most change (60 to 70 %)."""
+
+_CHANCE = 0.05
+"""With which a gallery's own photos may show by mistake that verification answers better."""
 
 _FEWEST_FEATURES = 32
 """Local features that the middle photo of a gallery must have for verification to be worth a thought."""
@@ -243,10 +246,15 @@ def _choose_verification(
     by_chance = _changed(without, with_) > _MOST_CHANGED
     if sum(query.known for query in with_) < _FEWEST_KNOWN:
         return not by_chance, Choice(part="verification", used=not by_chance, why="measured")
-    # Real queries show by their right answers what verification is worth. A gallery's own photos, which embeddings
-    # alone find nearly always, show it by the confidence.
+    # Real queries show by their right answers what verification is worth. So do a gallery's own photos where embeddings
+    # alone miss many of them; where they find nearly all, it shows by the confidence.
     real = labelled is not None and labelled.local is not None
-    better = real or _loss(asker.plain, with_) <= _loss(asker.plain, without)
+    right_without, right_with = (np.array([query.right for query in asked]) for asked in (without, with_))
+    better = (
+        real
+        or beyond_chance(right_without, right_with, _CHANCE)
+        or _loss(asker.plain, with_) <= _loss(asker.plain, without)
+    )
     return _compared(
         "verification", without, with_, used=lambda before, after: after >= before and better and not by_chance
     )

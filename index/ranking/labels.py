@@ -74,6 +74,7 @@ class RankedLabel:
         numbers: (n,) its photos.
         similarities: (n,) cosine of each.
         match_evidence: what its best verified photo says (`index.promotion`); 0 without any.
+        presence: the score as far as it says that the thing is there at all, whatever its label; None for all of it.
     """
 
     label: str
@@ -81,6 +82,7 @@ class RankedLabel:
     numbers: NDArray[np.int64]
     similarities: NDArray[np.float64]
     match_evidence: float = 0.0
+    presence: float | None = None
 
 
 def rank_labels(

@@ -59,12 +59,14 @@ def check_arithmetic(receipt: Receipt) -> list[str]:
 
 
 def _evidence(receipt: Receipt) -> Evidence:
-    """Of each label, from its score."""
+    """Of each label, from its similarity and its promotion."""
     scores = np.array([trace.score for trace in receipt.labels])
+    part = receipt.pipeline.verification.presence
+    presence = np.array([trace.similarity + part * trace.promotion for trace in receipt.labels])
     crowd = -np.inf if receipt.crowd is None else receipt.crowd
     strange = -np.inf if receipt.strange is None else receipt.strange
-    shares = scores / SHARE_TEMPERATURE - np.logaddexp(crowd, strange)
-    return Evidence(scores, margins(scores), np.full(len(scores), receipt.penalty), shares)
+    shares = presence / SHARE_TEMPERATURE - np.logaddexp(crowd, strange)
+    return Evidence(presence, margins(scores), np.full(len(scores), receipt.penalty), shares)
 
 
 def evidence_by_label(receipt: Receipt) -> dict[str, float]:

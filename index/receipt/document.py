@@ -116,10 +116,11 @@ class LabelTrace(_Part):
         holds_photo: it has this very photo.
         similarity: the part of the score that comes from embeddings.
         promotion: the part that comes from verification.
-        score: both.
+        score: both. The presence that calibration weighs is the similarity and a part of the promotion
+            (`index.pipeline.Verification.presence`).
         margin: over the best other label.
         penalty: the query's.
-        share: log of the label's part in a softmax of scores over all ranked labels and the distractors.
+        share: log of the label's part in a softmax of presences over all ranked labels and the distractors.
         match_evidence: of its verified photo that says most; 0 where none was verified.
         terms: of the logit; empty without calibration.
         logit: the terms' sum and the intercept, within the bounds of a calibration; None without one.
@@ -161,7 +162,7 @@ class Receipt(_Part):
     pipeline: what is between an embedding and a verdict.
     learned: None for a gallery that was never calibrated.
     penalty: the query's mean top-k cosine to the distractors.
-    crowd: log of the sum of exp(score / temperature) over all labels that were ranked, also those not told of; None
+    crowd: log of the sum of exp(presence / temperature) over all labels that were ranked, also those not told of; None
         where no label was.
     strange: the same of cosines over the distractors; None without any.
     verified: the gallery photos that were looked at by local features, in that order.

@@ -86,7 +86,7 @@ def _learned(tuning: Tuning) -> Learned:
 
 
 def _crowd(ranked: Ranked) -> float:
-    return float(logsumexp(np.array([entry.score for entry in ranked.labels]) / SHARE_TEMPERATURE))
+    return float(logsumexp(ranked.evidence().score / SHARE_TEMPERATURE))
 
 
 def _decision(verdict: Verdict, defect: Defect | None) -> Decision:

@@ -56,8 +56,8 @@ def _verified_as_before(recognizer: Recognizer, receipt: Receipt, within: Select
     ranked = recognizer.ranked(receipt.vector, within=within)
     if ranked is None:
         return None
-    weight = recognizer.pipeline.verification.weight
-    return replace(ranked, labels=promote_by_evidence(ranked.labels, evidence_by_label(receipt), weight))
+    settings, evidence = recognizer.pipeline.verification, evidence_by_label(receipt)
+    return replace(ranked, labels=promote_by_evidence(ranked.labels, evidence, settings.weight, settings.presence))
 
 
 def differences(one: Receipt, other: Receipt) -> list[str]:
