@@ -24,7 +24,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "2")
 import faiss
 import numpy as np
 
+from benchmarks.engine_growth import plot_growth
 from benchmarks.engine_peers import THREADS, Contestant, Numbers, Vectors, peers
 from index.engines import (
     FlatIndex,
@@ -295,13 +296,8 @@ def verdict(rows: list[dict[str, Any]]) -> str:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Search engines side by side.")
-    parser.add_argument("--items", type=int, default=100_000)
-    parser.add_argument("--json", type=Path, help="write the rows there as they come")
-    parser.add_argument("--only", nargs="*", default=[""], help="engines whose names hold one of these")
-    arguments = parser.parse_args()
-    items: int = arguments.items
+def compared(items: int, only: list[str]) -> Iterator[dict[str, Any]]:
+    """A row for each engine whose name holds one of `only`."""
     drawn, queries = clustered(items + CHANGES)
     vectors, fresh = drawn[:items], drawn[items:]
     exact = faiss.IndexFlatIP(DIM)
@@ -311,16 +307,29 @@ def main() -> None:
     lists = IvfSpec().lists_for(items)
     texts = [*OURS, f"ivf,sq8,lists={2 * lists},refine"]  # finer lists: dearer to build, fewer probes
     contestants: list[Callable[[], Contestant]] = [lambda text=text: Ours(text) for text in texts]  # type: ignore[misc]
-    rows: list[dict[str, Any]] = []
     for make in [*contestants, *peers(lists)]:
         contestant = make()
-        if not any(part.lower() in contestant.name.lower() for part in arguments.only):
-            continue
-        rows.append(measure(contestant, vectors, queries, truth, fresh))
-        print(show(rows[-1]), flush=True)
-        if arguments.json:
-            arguments.json.write_text(json.dumps({"rows": rows}, indent=1))
-    print(verdict(rows))
+        if any(part.lower() in contestant.name.lower() for part in only):
+            yield measure(contestant, vectors, queries, truth, fresh)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Search engines side by side.")
+    parser.add_argument("--items", type=int, nargs="+", default=[100_000], help="one size, or several for --plot")
+    parser.add_argument("--json", type=Path, help="write the rows there as they come")
+    parser.add_argument("--plot", type=Path, help="draw latency and memory over the number of items there")
+    parser.add_argument("--only", nargs="*", default=[""], help="engines whose names hold one of these")
+    arguments = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    for items in arguments.items:
+        for row in compared(items, arguments.only):
+            rows.append(row)
+            print(show(row), flush=True)
+            if arguments.json:
+                arguments.json.write_text(json.dumps({"rows": rows}, indent=1))
+        print(verdict([row for row in rows if row["items"] == items]))
+    if arguments.plot:
+        plot_growth(rows, arguments.plot)
 
 
 if __name__ == "__main__":
