@@ -1,7 +1,7 @@
 """A large gallery in the service: `python -m benchmarks.large_gallery [--items 1000000] [--json FILE]`.
 
 The rows of a gallery are written into a database (unit vectors in clusters, as in `benchmarks.engines`; labels of ten
-photos; no photo files, local features or simulated views, which no search reads). `whichone index build` makes a
+photos; no photo files and no local features). `whichone index build` makes a
 generation of them, `whichone serve` opens it, and photos are asked and added over HTTP:
 
     build_s            `whichone index build` in full: reading the database, learning, building, checking
@@ -39,6 +39,7 @@ from sqlalchemy import insert, update
 
 from benchmarks.engines import labelled
 from embedding.bundle import Bundle
+from index.simulation import MOST_VIEWED_ITEMS, VIEWS
 from service.models import Gallery, ItemRow
 from service.settings import Settings
 from service.workspace import open_workspace
@@ -55,11 +56,13 @@ def fill(settings: Settings, items: int) -> None:
         gallery_id = session.query(Gallery).filter_by(name="default").one().id
         for start in range(0, items, BLOCK):
             block = zip(vectors[start : start + BLOCK], labels[start : start + BLOCK].tolist(), strict=True)
-            session.execute(insert(ItemRow), [_row(gallery_id, label, vector) for vector, label in block])
+            views = MOST_VIEWED_ITEMS if start == 0 else 0
+            rows = [_row(gallery_id, label, vector, viewed=at < views) for at, (vector, label) in enumerate(block)]
+            session.execute(insert(ItemRow), rows)
         session.execute(update(Gallery).values(change=1, items_change=1))
 
 
-def _row(gallery_id: int, label: int, vector: np.ndarray[Any, Any]) -> dict[str, Any]:
+def _row(gallery_id: int, label: int, vector: np.ndarray[Any, Any], *, viewed: bool) -> dict[str, Any]:
     return {
         "id": secrets.token_hex(16),
         "gallery_id": gallery_id,
@@ -68,7 +71,7 @@ def _row(gallery_id: int, label: int, vector: np.ndarray[Any, Any]) -> dict[str,
         "image_sha256": secrets.token_hex(32),
         "item_metadata": {},
         "embedding": vector.astype("<f4").tobytes(),
-        "views": b"",
+        "views": np.stack([vector] * VIEWS).astype("<f4").tobytes() if viewed else b"",
         "local": b"",
         "width": 640,
         "height": 480,
