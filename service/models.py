@@ -26,7 +26,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["ApiKey", "Base", "CalibrationRow", "Gallery", "ItemRow", "PinRow", "Removal"]
+__all__ = ["ApiKey", "AuditRow", "Base", "CalibrationRow", "Gallery", "ItemRow", "PinRow", "Removal"]
 
 BigNumber = BigInteger().with_variant(Integer, "sqlite")
 """SQLite numbers rows by itself only in a column that is exactly INTEGER."""
@@ -175,6 +175,10 @@ class ApiKey(Base):
 
     Attributes:
         origin: `environment` (WHICHONE_ADMIN_KEY), `generated` (at first start) or `created` (`whichone keys create`).
+        galleries: the names of those it is good for; None for every gallery.
+        rate: how many requests it may make, `600/min`; None where the server's own rate holds.
+        last_used_at: about when, to a minute.
+        previous_sha256, previous_until: the secret before the last rotation, and how long it is still good.
     """
 
     __tablename__ = "api_keys"
@@ -182,6 +186,40 @@ class ApiKey(Base):
     name: Mapped[str] = mapped_column(String(100), unique=True)
     key_sha256: Mapped[str] = mapped_column(String(64), unique=True)
     scopes: Mapped[list[str]] = mapped_column(JSON)
+    galleries: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    rate: Mapped[str | None] = mapped_column(String(20))
     origin: Mapped[str] = mapped_column(String(12))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=_now)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    previous_sha256: Mapped[str | None] = mapped_column(String(64), unique=True)
+    previous_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class AuditRow(Base):
+    """One administrative change, written in the transaction that made it.
+
+    Attributes:
+        via: how it came: `key`, `open` (a request without a key), `command` (the command line) or `server` (by itself).
+        actor: the key's name; None where no key was used.
+        gallery: the gallery's name, without a foreign key: the row outlives the gallery.
+        subject: what was changed: an item's id, a label, a generation, a key's name.
+        detail: counts and sha256; never photos or keys.
+    """
+
+    __tablename__ = "audit"
+    __table_args__ = (
+        Index("ix_audit_gallery_id", "gallery", "id"),
+        Index("ix_audit_at", "at"),
+        {"sqlite_autoincrement": True},  # a number is never used twice: pages go on after one
+    )
+    id: Mapped[int] = mapped_column(BigNumber, primary_key=True, autoincrement=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=_now)
+    via: Mapped[str] = mapped_column(String(10))
+    actor: Mapped[str | None] = mapped_column(String(100))
+    action: Mapped[str] = mapped_column(String(40))
+    gallery: Mapped[str | None] = mapped_column(String(64))
+    subject: Mapped[str | None] = mapped_column(String(200))
+    detail: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    request_id: Mapped[str | None] = mapped_column(String(128))
