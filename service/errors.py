@@ -5,7 +5,8 @@ WhichoneError
 │   └── RequestError            a request that cannot be used: fields, labels, metadata, bodies, limits
 ├── NotFound                    a gallery, item, label, photo or key that is not there
 ├── Conflict                    the request is fine, but the state it meets is not
-├── AccessError                 a key is missing, wrong or lacks a scope
+├── AccessError                 a key is missing, wrong, or not for this
+├── RateExceeded                the caller asks more often than it may
 ├── Overloaded                  too much work is waiting already
 ├── SettingsError               an environment variable that cannot be used
 └── StorageError                database or photo store
@@ -23,10 +24,12 @@ __all__ = [
     "DatabaseUnavailable",
     "DuplicateItem",
     "EmptyGallery",
+    "ExpiredKey",
     "FieldInvalid",
     "FieldMissing",
     "FieldTooLarge",
     "FieldUnknown",
+    "GalleryForbidden",
     "GalleryNotEmpty",
     "GalleryPinned",
     "GenerationOutdated",
@@ -34,12 +37,14 @@ __all__ = [
     "InvalidLabel",
     "InvalidMetadata",
     "InvalidSetting",
+    "KeyNotRotatable",
     "MalformedBody",
     "MissingKey",
     "NotFound",
     "Overloaded",
     "PhotoLost",
     "PinsBroken",
+    "RateExceeded",
     "RequestError",
     "RequestTooLarge",
     "ScopeMissing",
@@ -227,6 +232,12 @@ class TooManyPins(Conflict):
     code = "too_many_pins"
 
 
+class KeyNotRotatable(Conflict):
+    """The key was revoked, has expired, or is set by the environment: it gets no new secret."""
+
+    code = "key_not_rotatable"
+
+
 class AccessError(WhichoneError):
     """The caller may not do this."""
 
@@ -245,10 +256,28 @@ class WrongKey(AccessError):
     code = "wrong_key"
 
 
+class ExpiredKey(WrongKey):
+    """The key was good until a moment that has passed."""
+
+    code = "expired_key"
+
+
 class ScopeMissing(AccessError):
     """The key is good, but not for this call."""
 
     code = "scope_missing"
+
+
+class GalleryForbidden(AccessError):
+    """The key is good, but not for this gallery."""
+
+    code = "gallery_forbidden"
+
+
+class RateExceeded(WhichoneError):
+    """The caller makes more requests than it may."""
+
+    code = "rate_exceeded"
 
 
 class Overloaded(WhichoneError):

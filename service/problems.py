@@ -39,6 +39,8 @@ STATUS: Mapping[str, int] = {
     "missing_key": 401,
     "wrong_key": 401,
     "scope_missing": 403,
+    "gallery_forbidden": 403,
+    "rate_exceeded": 429,
     # What is there.
     "not_found": 404,
     "generation_not_found": 404,
@@ -103,6 +105,8 @@ def problem(status: int, code: str, detail: str, request_id: str | None, **membe
         headers["WWW-Authenticate"] = 'ApiKey realm="whichone", header="X-API-Key"'
     if status == 503:
         headers["Retry-After"] = "1"
+    if "retry_after_s" in members:
+        headers["Retry-After"] = str(members["retry_after_s"])
     extra = {name: value for name, value in members.items() if name not in body}
     return JSONResponse(body | extra, status, headers, media_type=MEDIA_TYPE)
 
