@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from embedding.quality import Defect
+from embedding.tracing import span
 from index.adaptation import Adaptation
 from index.background import Background
 from index.calibration import Calibration
@@ -285,25 +286,27 @@ class Recognizer:
         """
         space = space or self.space
         probes = space.probes(query)
-        similarities, nearest = self.index.search(probes, min(neighbours, len(self)), within=within)
-        holding = nearest[0][similarities[0] >= SAME_PHOTO].tolist()
-        if self.pipeline.ranking.expansion:
-            query = self._expanded(query, leaving_out, within)
-            probes = space.probes(query)
-            _, nearest = self.index.search(probes, min(neighbours, len(self)), within=within)
-        labels = nominated(self.index, self.table, space, probes, nearest, leaving_out=leaving_out, within=within)
-        space.fetch(labels)
-        photos = [space.photos(label) if within is None else space.photos_within(label, within) for label in labels]
-        seen = space.query(query)
-        strangers = space.to_strangers(seen)
-        if among_distractors is not None:
-            strangers = np.delete(strangers, among_distractors)
-        return Ranked(
-            rank_labels(seen, photos, ranking or self.ranking),
-            mean_of_top(strangers),
-            float(logsumexp(strangers / SHARE_TEMPERATURE)) if len(strangers) else -math.inf,
-            frozenset(self.table.labels_of(holding)),
-        )
+        with span("search"):
+            similarities, nearest = self.index.search(probes, min(neighbours, len(self)), within=within)
+            holding = nearest[0][similarities[0] >= SAME_PHOTO].tolist()
+            if self.pipeline.ranking.expansion:
+                query = self._expanded(query, leaving_out, within)
+                probes = space.probes(query)
+                _, nearest = self.index.search(probes, min(neighbours, len(self)), within=within)
+        with span("rank"):
+            labels = nominated(self.index, self.table, space, probes, nearest, leaving_out=leaving_out, within=within)
+            space.fetch(labels)
+            photos = [space.photos(label) if within is None else space.photos_within(label, within) for label in labels]
+            seen = space.query(query)
+            strangers = space.to_strangers(seen)
+            if among_distractors is not None:
+                strangers = np.delete(strangers, among_distractors)
+            return Ranked(
+                rank_labels(seen, photos, ranking or self.ranking),
+                mean_of_top(strangers),
+                float(logsumexp(strangers / SHARE_TEMPERATURE)) if len(strangers) else -math.inf,
+                frozenset(self.table.labels_of(holding)),
+            )
 
     def _expanded(
         self, query: NDArray[np.float32], leaving_out: frozenset[str], within: Selection | None
@@ -321,13 +324,14 @@ class Recognizer:
         settings = self.pipeline.verification
         if local is None or len(local) == 0:
             return ranked
-        matches = verify_shortlist(
-            local,
-            to_verify(ranked.labels, settings.photos),
-            self.features,
-            self.verifier,
-            budget_ms=settings.budget_ms,
-        )
+        with span("verify"):
+            matches = verify_shortlist(
+                local,
+                to_verify(ranked.labels, settings.photos),
+                self.features,
+                self.verifier,
+                budget_ms=settings.budget_ms,
+            )
         return replace(
             ranked, labels=promote(ranked.labels, matches, settings.weight, settings.presence), matches=matches
         )
