@@ -26,7 +26,18 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["ApiKey", "AuditRow", "Base", "CalibrationRow", "Gallery", "ItemRow", "PinRow", "Removal"]
+__all__ = [
+    "ApiKey",
+    "AuditRow",
+    "Base",
+    "CalibrationRow",
+    "Gallery",
+    "ItemRow",
+    "JobFailureRow",
+    "JobRow",
+    "PinRow",
+    "Removal",
+]
 
 BigNumber = BigInteger().with_variant(Integer, "sqlite")
 """SQLite numbers rows by itself only in a column that is exactly INTEGER."""
@@ -223,3 +234,68 @@ class AuditRow(Base):
     subject: Mapped[str | None] = mapped_column(String(200))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     request_id: Mapped[str | None] = mapped_column(String(128))
+
+
+class JobRow(Base):
+    """A bulk import, and how far it is.
+
+    Attributes:
+        gallery: by name: the import may be what makes it.
+        source: what is imported: `kind` (archive, folder, csv), and `name` as the caller gave it.
+        distractors: whether the photos are distractors.
+        state: queued, running, done, failed or cancelled.
+        total, ignored: photos to add, and files passed over as they are no photos; None before it was looked through.
+        position: photos that are behind it: added, found there, or failed. The next one's place in the listing.
+        cancelling: it is to end at the next photo.
+        code, message: why it failed, or what it is waiting for.
+        not_before: it rests until then.
+        owner, owned_until: the process that works on it, by a random name, and how long that holds without a word.
+        begun_at, begun: at which position a process last took it up, and how many did so at that very position.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index("ix_jobs_state", "state"),
+        Index("ix_jobs_gallery_number", "gallery", "number"),
+        {"sqlite_autoincrement": True},  # a number is never used twice: pages go on after one
+    )
+    number: Mapped[int] = mapped_column(BigNumber, primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(32), unique=True)
+    gallery: Mapped[str] = mapped_column(String(64))
+    source: Mapped[dict[str, Any]] = mapped_column(JSON)
+    distractors: Mapped[bool]
+    state: Mapped[str] = mapped_column(String(10))
+    total: Mapped[int | None]
+    ignored: Mapped[int | None]
+    position: Mapped[int] = mapped_column(default=0)
+    added: Mapped[int] = mapped_column(default=0)
+    duplicates: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[int] = mapped_column(default=0)
+    cancelling: Mapped[bool] = mapped_column(default=False)
+    code: Mapped[str | None] = mapped_column(String(64))
+    message: Mapped[str | None] = mapped_column(String(1000))
+    not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    owner: Mapped[str | None] = mapped_column(String(32))
+    owned_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    begun_at: Mapped[int | None]
+    begun: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=_now)
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class JobFailureRow(Base):
+    """A photo that a job could not add.
+
+    Attributes:
+        position: its place in the job's listing.
+        name: as the archive, folder or CSV calls it.
+        code, message: why, as `POST /index` would say it.
+    """
+
+    __tablename__ = "job_failures"
+    job: Mapped[int] = mapped_column(ForeignKey("jobs.number"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(String(300))
+    code: Mapped[str] = mapped_column(String(64))
+    message: Mapped[str] = mapped_column(String(1000))
