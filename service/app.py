@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from fastapi import Depends, FastAPI
@@ -21,7 +22,9 @@ from service.gate import Gate
 from service.limits import BodyLimit
 from service.logs import make_log
 from service.metrics import Metrics
+from service.observability.traces import require_tracing, traces_of
 from service.operations.endpoints import router as operations
+from service.operations.shutdown import Shutdown
 from service.query import refuse_unknown_query
 from service.recognition.endpoints import router as recognition
 from service.settings import Settings
@@ -41,14 +44,21 @@ class _Application(FastAPI):
         return super().openapi()
 
 
-def create_app(settings: Settings, *, prepared: Workspace | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, *, prepared: Workspace | None = None, shared_metrics: Path | None = None
+) -> FastAPI:
     """The application over one data folder. Everything it holds is opened at its start and closed at its end.
 
     Args:
         prepared: a workspace that `prepare` was called on, to be taken over, not opened a second time.
+        shared_metrics: folder where several processes count (`service.observability.shared_metrics`).
+
+    Raises:
+        InvalidSetting: traces are asked for and cannot be made.
     """
     log = make_log(settings)
-    metrics = Metrics()
+    metrics = Metrics(shared_metrics)
+    traces = traces_of(settings)
     app = _Application(
         title="Whichone",
         version="1",
@@ -59,17 +69,20 @@ def create_app(settings: Settings, *, prepared: Workspace | None = None) -> Fast
         redoc_url=None,
     )
     app.state.metrics = metrics
+    app.state.traces = traces
+    app.state.shutdown = Shutdown(settings.shutdown_notice)
     app.state.gate = Gate(concurrency=settings.concurrency, waiting=settings.max_waiting)
     problems.install(app)
     for router in (recognition, items, galleries, pins, operations):
         app.include_router(router)
     app.add_middleware(BodyLimit, max_bytes=settings.max_request_bytes, timeout=settings.body_timeout)
-    app.add_middleware(Telemetry, log=log, metrics=metrics)
+    app.add_middleware(Telemetry, log=log, metrics=metrics, traces=traces)
     return app
 
 
 def prepare(workspace: Workspace) -> None:
     """Make the workspace ready to serve; a first admin key that had to be made is printed, this once."""
+    require_tracing(workspace.settings)
     workspace.prepare()
     given = workspace.settings.admin_key
     made = workspace.keys.ensure_admin(None if given is None else given.get_secret_value())
@@ -93,7 +106,7 @@ def _lifespan(
             if not workspace.started:
                 await run_in_threadpool(prepare, workspace)
             app.state.workspace = workspace
-            metrics.watch(workspace)
+            metrics.watch(workspace, log)
             for worker in (
                 Calibrator(workspace.galleries, log),
                 Merger(workspace.galleries, log, after=workspace.settings.merge_after),
@@ -101,8 +114,12 @@ def _lifespan(
                 worker.start()
                 working.append(worker)
             log.info("ready", model=workspace.bundle.id, galleries=len(workspace.galleries.replicas()))
-            yield
+            with app.state.shutdown.announced():
+                yield
         finally:
+            await run_in_threadpool(metrics.close)
+            if app.state.traces is not None:
+                await run_in_threadpool(app.state.traces.close)
             for worker in working:
                 await run_in_threadpool(worker.stop)
             await run_in_threadpool(workspace.close)

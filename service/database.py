@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -34,8 +35,9 @@ __all__ = ["Database"]
 SQLITE_BUSY_MS = 30_000
 MIGRATION_LOCK = 0x77686963686F6E65  # "whichone": the advisory lock's number on PostgreSQL
 _BEGIN = "sqlite_begin"
-_POOL = {"pool_size": 10, "max_overflow": 90}
-"""More connections than the server has threads: none ever waits for another's."""
+_POOL: dict[str, Any] = {"pool_size": 10, "max_overflow": 90, "hide_parameters": True}
+"""More connections than the server has threads: none ever waits for another's. And no label, key or photo in the message
+of an error, which a log may tell."""
 
 
 class Database:

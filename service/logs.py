@@ -44,7 +44,8 @@ def make_log(settings: Settings) -> FilteringBoundLogger:
 
 
 def uvicorn_log_config(settings: Settings) -> dict[str, Any]:
-    """uvicorn's own few lines in the same form; its access log is off, `service.telemetry` has a better one."""
+    """The few lines of uvicorn and other libraries in the same form; uvicorn's access log is off, `service.telemetry` has
+    a better one."""
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
         "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(settings)],
@@ -57,5 +58,6 @@ def uvicorn_log_config(settings: Settings) -> dict[str, Any]:
         "handlers": {
             "stderr": {"class": "logging.StreamHandler", "formatter": "structured", "stream": "ext://sys.stderr"}
         },
+        "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {"uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False}},
     }

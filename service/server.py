@@ -9,7 +9,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
+from pathlib import Path
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
@@ -18,6 +19,7 @@ from embedding.errors import WhichoneError
 from service.app import create_app, prepare
 from service.errors import InvalidSetting
 from service.logs import uvicorn_log_config
+from service.observability.shared_metrics import metrics_folder
 from service.settings import Settings
 from service.workspace import Workspace
 
@@ -37,18 +39,19 @@ def run(settings: Settings) -> None:
     workspace = Workspace(settings)
     try:
         prepare(workspace)  # here, where an error is one sentence, and not in each worker
-        _serve(settings, listener, workspace)
+        with metrics_folder() if settings.workers > 1 else nullcontext() as folder:
+            _serve(settings, listener, workspace, folder)
     finally:
         workspace.close()
         listener.close()
 
 
-def _serve(settings: Settings, listener: socket.socket, workspace: Workspace) -> None:
+def _serve(settings: Settings, listener: socket.socket, workspace: Workspace, metrics: Path | None) -> None:
     several = settings.workers > 1
     if several:
         workspace.close()  # each worker opens its own
     config = uvicorn.Config(
-        functools.partial(create_app, settings, prepared=None if several else workspace),
+        functools.partial(create_app, settings, prepared=None if several else workspace, shared_metrics=metrics),
         factory=True,
         workers=settings.workers,
         log_config=uvicorn_log_config(settings),

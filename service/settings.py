@@ -131,6 +131,17 @@ class Settings(BaseSettings):
         "console", description="Log lines for machines (json) or for people (console)."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    traces: SecretStr | None = Field(
+        None,
+        description="Address that OpenTelemetry traces are sent to by OTLP over HTTP: http://collector:4318, or with the "
+        "whole path where it is another than /v1/traces. Needs the extra `tracing`. Unset: nothing is traced.",
+    )
+    shutdown_notice: float = Field(
+        0.0,
+        ge=0,
+        le=600,
+        description="Seconds between SIGTERM and the end: /readyz answers 503 meanwhile, all else is answered as ever.",
+    )
 
     @field_validator("admin_key")
     @classmethod
@@ -145,6 +156,13 @@ class Settings(BaseSettings):
         schemes = ("postgresql://", "postgres://", "postgresql+psycopg://")
         if url is not None and not url.get_secret_value().startswith(schemes):
             raise ValueError("a database URL starts with postgresql://")
+        return url
+
+    @field_validator("traces")
+    @classmethod
+    def _collector(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("http://", "https://")):
+            raise ValueError("the address of a collector starts with http:// or https://")
         return url
 
     @field_validator("milvus_uri")

@@ -17,7 +17,7 @@ from typing import TypeVar
 import numpy as np
 
 from index.background import Background
-from index.engines import Selection
+from index.engines import IndexStats, Selection
 from index.errors import GenerationCorrupt, GenerationNotFound
 from index.filter import Filter
 from index.generation import open_recognizer, read_generation
@@ -36,7 +36,7 @@ from service.locks import ReadWriteLock
 from service.models import Gallery, ItemRow
 from service.photo_embedding import EmbeddedQuery
 
-__all__ = ["Answer", "Model", "Replica", "State", "load_recognizer"]
+__all__ = ["Answer", "Model", "Replica", "Standing", "State", "load_recognizer"]
 
 T = TypeVar("T")
 
@@ -90,6 +90,17 @@ class State:
     def unmerged(self) -> int:
         """Changes laid over the generation that its vectors lie in; 0 where no generation could take them in."""
         return self.recognizer.index.stats().changes if self.pinned is None and self.opened else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a replica holds, as of its last catching up. `generation` is 0 where there is none."""
+
+    generation: int
+    change: int
+    items: int
+    distractors: int
+    index: IndexStats
 
 
 def check_bundle(row: Gallery, model: Model) -> None:
@@ -232,9 +243,22 @@ class Replica:
 
     def sizes(self) -> tuple[int, int]:
         """Items and distractors, as of the last catching up."""
-        if self._state is None:
-            return 0, 0
-        return len(self._state.recognizer), self._state.recognizer.n_distractors
+        standing = self.standing()
+        return (0, 0) if standing is None else (standing.items, standing.distractors)
+
+    def standing(self) -> Standing | None:
+        """Where it stands, without asking the database; None before the first loading."""
+        with self._lock.reading():
+            if self._state is None:
+                return None
+            state, recognizer = self._state, self._state.recognizer
+            return Standing(
+                state.pinned or state.generation,
+                state.change,
+                len(recognizer),
+                recognizer.n_distractors,
+                recognizer.index.stats(),
+            )
 
     def inspect(self, look: Callable[[State], T]) -> T:
         """Call `look` on the replica's state, whose recogniser does not change meanwhile; catches up first."""
