@@ -19,6 +19,8 @@ from service.gallery.gallery_endpoints import router as galleries
 from service.gallery.merger import Merger
 from service.gallery.pin_endpoints import router as pins
 from service.gate import Gate
+from service.headers import AnswerHeaders, allow_origins
+from service.keys.uses import UseWriter
 from service.limits import BodyLimit
 from service.logs import make_log
 from service.metrics import Metrics
@@ -26,6 +28,7 @@ from service.observability.traces import require_tracing, traces_of
 from service.operations.endpoints import router as operations
 from service.operations.shutdown import Shutdown
 from service.query import refuse_unknown_query
+from service.rates import RateLimiter
 from service.recognition.endpoints import router as recognition
 from service.settings import Settings
 from service.telemetry import Telemetry
@@ -72,11 +75,15 @@ def create_app(
     app.state.traces = traces
     app.state.shutdown = Shutdown(settings.shutdown_notice)
     app.state.gate = Gate(concurrency=settings.concurrency, waiting=settings.max_waiting)
+    app.state.rates = RateLimiter()
     problems.install(app)
     for router in (recognition, items, galleries, pins, operations):
         app.include_router(router)
     app.add_middleware(BodyLimit, max_bytes=settings.max_request_bytes, timeout=settings.body_timeout)
+    if settings.origins:
+        allow_origins(app, settings.origins)
     app.add_middleware(Telemetry, log=log, metrics=metrics, traces=traces)
+    app.add_middleware(AnswerHeaders)
     return app
 
 
@@ -101,7 +108,7 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        working: list[Calibrator | Merger] = []
+        working: list[Calibrator | Merger | UseWriter] = []
         try:
             if not workspace.started:
                 await run_in_threadpool(prepare, workspace)
@@ -109,6 +116,7 @@ def _lifespan(
             metrics.watch(workspace, log)
             for worker in (
                 Calibrator(workspace.galleries, log),
+                UseWriter(workspace.keys.uses, log),
                 Merger(workspace.galleries, log, after=workspace.settings.merge_after),
             ):
                 worker.start()

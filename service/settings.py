@@ -9,20 +9,24 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from index.pipeline import Adaptation, Pipeline, Switch, Verification, VerifierName
-from service.errors import InvalidSetting, UnknownSetting
+from service.errors import FieldInvalid, InvalidSetting, UnknownSetting
+from service.rates import Rate
 
 __all__ = ["PREFIX", "Settings", "settings_markdown"]
 
 PREFIX = "WHICHONE_"
 Count = Annotated[int, Field(ge=1)]
+
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
 
 _COSTLY_PAIRS = {"photos": 6, "budget_ms": 20_000.0}
 """LightGlue takes up to half a second a pair on one core: fewer photos are looked at, but all of them: an answer that
@@ -31,6 +35,10 @@ was cut short could differ the next time."""
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
 class Settings(BaseSettings):
@@ -55,6 +63,18 @@ class Settings(BaseSettings):
         None,
         description="postgresql://user:password@host/name; its processes still share the data folder. "
         "Unset: SQLite (whichone.db) in the data folder.",
+    )
+    rate_limit: str | None = Field(
+        None,
+        description="Requests that each key without a rate of its own, and each address without a key, may make: "
+        "600/min (or /s, /h, /d). Further ones are answered 429. Every worker process counts for itself. Unset: no "
+        "limit.",
+    )
+    cors_origins: str | None = Field(
+        None,
+        description="Origins of web pages that may call the server from a browser, with commas: "
+        "https://shop.example,https://admin.example; or * for any, not on a loopback address, where reading needs no "
+        "key. Unset: none.",
     )
     open_recognize: bool = Field(False, description="Let anyone call POST /recognize without a key, on any address.")
     far_budget: float = Field(
@@ -165,6 +185,32 @@ class Settings(BaseSettings):
             raise ValueError("the address of a collector starts with http:// or https://")
         return url
 
+    @field_validator("rate_limit")
+    @classmethod
+    def _known_rate(cls, text: str | None) -> str | None:
+        try:
+            return None if text is None else str(Rate.parse(text))
+        except FieldInvalid as error:
+            raise ValueError(error.message) from error
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _known_origins(cls, text: str | None) -> str | None:
+        for origin in _listed(text):
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"an origin is written like https://shop.example, without a path; got {origin[:60]!r}")
+        return text
+
+    @model_validator(mode="after")
+    def _closed_on_loopback(self) -> Self:
+        if self.on_loopback and "*" in self.origins:
+            raise InvalidSetting(
+                "WHICHONE_CORS_ORIGINS cannot be * on a loopback address: any web page could read the galleries of who "
+                "looks at it; name the origins, or another WHICHONE_HOST",
+                setting="WHICHONE_CORS_ORIGINS",
+            )
+        return self
+
     @field_validator("milvus_uri")
     @classmethod
     def _known_server(cls, uri: SecretStr | None) -> SecretStr | None:
@@ -208,6 +254,16 @@ class Settings(BaseSettings):
             adaptation=Adaptation(wccn=self.adaptation),
             verification=Verification.model_validate({"mode": self.verification, "verifier": self.verifier, **costly}),
         )
+
+    @property
+    def rate(self) -> Rate | None:
+        """`rate_limit`, read."""
+        return None if self.rate_limit is None else Rate.parse(self.rate_limit)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """`cors_origins`, one by one."""
+        return _listed(self.cors_origins)
 
     @property
     def on_loopback(self) -> bool:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from service.commands.data_folder import opened_keys
 from service.commands.terminal import note, print_json, stdout
-from service.keys.service import KeyInfo
+from service.keys.info import KeyInfo
 from service.settings import Settings
 
 __all__ = ["create_key", "list_keys", "revoke_key"]

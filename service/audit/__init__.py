@@ -1,0 +1,1 @@
+"""The log of administrative changes: who did what to which gallery, and when."""
