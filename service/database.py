@@ -36,8 +36,8 @@ SQLITE_BUSY_MS = 30_000
 MIGRATION_LOCK = 0x77686963686F6E65  # "whichone": the advisory lock's number on PostgreSQL
 _BEGIN = "sqlite_begin"
 _POOL: dict[str, Any] = {"pool_size": 10, "max_overflow": 90, "hide_parameters": True}
-"""More connections than the server has threads: none ever waits for another's. And no label, key or photo in the message
-of an error, which a log may tell."""
+"""More connections than the server has threads: none ever waits for another's. And no label, key or photo in an error's
+message, which a log may tell."""
 
 
 class Database:

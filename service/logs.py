@@ -44,8 +44,8 @@ def make_log(settings: Settings) -> FilteringBoundLogger:
 
 
 def uvicorn_log_config(settings: Settings) -> dict[str, Any]:
-    """The few lines of uvicorn and other libraries in the same form; uvicorn's access log is off, `service.telemetry` has
-    a better one."""
+    """The few lines of uvicorn and other libraries in the same form. uvicorn's access log is off: that of
+    `service.telemetry` tells more."""
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
         "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(settings)],
