@@ -24,6 +24,7 @@ from service.keys.uses import UseWriter
 from service.limits import BodyLimit
 from service.logs import make_log
 from service.metrics import Metrics
+from service.observability.observer import SILENT
 from service.observability.traces import require_tracing, traces_of
 from service.operations.endpoints import router as operations
 from service.operations.shutdown import Shutdown
@@ -47,9 +48,7 @@ class _Application(FastAPI):
         return super().openapi()
 
 
-def create_app(
-    settings: Settings, *, prepared: Workspace | None = None, shared_metrics: Path | None = None
-) -> FastAPI:
+def create_app(settings: Settings, *, prepared: Workspace | None = None, shared_metrics: Path | None = None) -> FastAPI:
     """The application over one data folder. Everything it holds is opened at its start and closed at its end.
 
     Args:
@@ -60,13 +59,14 @@ def create_app(
         InvalidSetting: traces are asked for and cannot be made.
     """
     log = make_log(settings)
+    workspace = prepared or Workspace(settings)
     metrics = Metrics(shared_metrics)
     traces = traces_of(settings)
     app = _Application(
         title="Whichone",
         version="1",
         summary="Which known instance does this photo show, or is it unknown?",
-        lifespan=_lifespan(prepared or Workspace(settings), log, metrics),
+        lifespan=_lifespan(workspace, log, metrics),
         dependencies=[Depends(refuse_unknown_query)],
         docs_url=None,  # its page would load scripts from strangers
         redoc_url=None,
@@ -74,7 +74,7 @@ def create_app(
     app.state.metrics = metrics
     app.state.traces = traces
     app.state.shutdown = Shutdown(settings.shutdown_notice)
-    app.state.gate = Gate(concurrency=settings.concurrency, waiting=settings.max_waiting)
+    app.state.gate = Gate(workspace.turns, waiting=settings.max_waiting, deadline=settings.deadline, observer=SILENT)
     app.state.rates = RateLimiter()
     problems.install(app)
     for router in (recognition, items, galleries, pins, operations):

@@ -8,6 +8,7 @@ WhichoneError
 ├── AccessError                 a key is missing, wrong, or not for this
 ├── RateExceeded                the caller asks more often than it may
 ├── Overloaded                  too much work is waiting already
+├── Overdue                     its turn did not come in time
 ├── SettingsError               an environment variable that cannot be used
 └── StorageError                database or photo store
 """
@@ -41,6 +42,7 @@ __all__ = [
     "MalformedBody",
     "MissingKey",
     "NotFound",
+    "Overdue",
     "Overloaded",
     "PhotoLost",
     "PinsBroken",
@@ -284,6 +286,12 @@ class Overloaded(WhichoneError):
     """As much work is waiting as the server accepts."""
 
     code = "overloaded"
+
+
+class Overdue(WhichoneError):
+    """The work was not begun by its deadline."""
+
+    code = "overdue"
 
 
 class SettingsError(WhichoneError):

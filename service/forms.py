@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -24,9 +25,10 @@ from service.errors import (
     UnsupportedBody,
 )
 
-__all__ = ["Form", "UploadSource", "content_type", "json_object", "photo_of_base64", "read_form"]
+__all__ = ["Form", "Base64Source", "UploadSource", "content_type", "json_object", "read_form"]
 
 _MAX_FIELDS = 32
+_LONG = 64 * 2**10  # bytes of JSON whose parsing would hold up other requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,40 @@ class UploadSource:
     def read(self) -> bytes:
         self.upload.file.seek(0)
         return self.upload.file.read()
+
+
+@dataclass(frozen=True, slots=True)
+class Base64Source:
+    """A photo in a member of a JSON body, with or without a `data:` prefix."""
+
+    name: str
+    text: str
+
+    @classmethod
+    def of(cls, body: dict[str, Any], name: str) -> Base64Source:
+        """The member `name` of the body.
+
+        Raises:
+            FieldMissing, FieldInvalid: it did not come, or is no text.
+        """
+        if name not in body:
+            raise _missing(name, list(body))
+        if not isinstance(body[name], str):
+            raise FieldInvalid(f"`{name}` must be a string of base64", field=name)
+        return cls(name, body[name])
+
+    def read(self) -> bytes:
+        """The bytes.
+
+        Raises:
+            FieldInvalid: it is not base64.
+        """
+        text = self.text.partition(",")[2] if self.text.startswith("data:") else self.text
+        try:
+            return base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError) as error:
+            message = f"`{self.name}` is not base64: {error}; send it in one piece, without line breaks (base64 -w0)"
+            raise FieldInvalid(message, field=self.name) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +206,7 @@ async def json_object(request: Request, *, known: Sequence[str]) -> dict[str, An
         MalformedBody, FieldUnknown, RequestTooLarge.
     """
     body = await request.body()
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        came = "an empty body" if not body else f"something else ({_why_not_json(error)})"
-        raise MalformedBody(f"the body must be a JSON object; got {came}") from error
+    value = await run_in_threadpool(_json, body) if len(body) > _LONG else _json(body)
     if not isinstance(value, dict):
         raise MalformedBody(f"the body must be a JSON object; got {type(value).__name__}")
     for name in value:
@@ -184,28 +216,16 @@ async def json_object(request: Request, *, known: Sequence[str]) -> dict[str, An
     return value
 
 
+def _json(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        came = "an empty body" if not body else f"something else ({_why_not_json(error)})"
+        raise MalformedBody(f"the body must be a JSON object; got {came}") from error
+
+
 def _why_not_json(error: Exception) -> str:
     # Python tells where a text stops being JSON; its words for bytes and depth would say nothing to a caller.
     if isinstance(error, json.JSONDecodeError):
         return str(error)
     return "not UTF-8" if isinstance(error, UnicodeDecodeError) else "nested too deep, or numbers too long"
-
-
-def photo_of_base64(body: dict[str, Any], name: str) -> bytes:
-    """A photo from a member that holds base64, with or without a `data:` prefix.
-
-    Raises:
-        FieldMissing, FieldInvalid.
-    """
-    if name not in body:
-        raise _missing(name, list(body))
-    text = body[name]
-    if not isinstance(text, str):
-        raise FieldInvalid(f"`{name}` must be a string of base64", field=name)
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        message = f"`{name}` is not base64: {error}; send it in one piece, without line breaks (base64 -w0)"
-        raise FieldInvalid(message, field=name) from error

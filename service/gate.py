@@ -1,35 +1,48 @@
-"""How much photo work is let in: the bound on memory and on threads."""
+"""How much photo work is let in, how long it may wait, and that nobody works for a client who has left."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import TypeVar
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
+from starlette.requests import ClientDisconnect, Request
 
-from service.errors import Overloaded
+from service.errors import Overdue, Overloaded
+from service.observability.observer import Observer
+from service.turns import Turn, Turns
 
-__all__ = ["Gate"]
+__all__ = ["Admission", "Gate"]
 
 T = TypeVar("T")
 
 
 class Gate:
-    """Counts photo requests from their first byte, and runs their heavy part a few at a time.
+    """Counts photo requests from their first byte; beyond `waiting` of them a request is refused at once: a queue
+    without end only makes everyone late.
 
-    At most `waiting` requests hold an upload (beyond, 503 at once: a queue without end only makes everyone late), and
-    at most `concurrency` hold a decoded photo.
+    Args:
+        waiting: photo requests that may be inside, in work or in line.
+        deadline: seconds that a photo may stand in line, from when all of its request is here.
+        observer: is told how long each stood there.
     """
 
-    def __init__(self, *, concurrency: int, waiting: int) -> None:
-        self._limiter = CapacityLimiter(concurrency)
+    def __init__(self, turns: Turns, *, waiting: int, deadline: float, observer: Observer) -> None:
+        self._turns = turns
         self._waiting = waiting
+        self._deadline = deadline
+        self._observer = observer
+        self._threads = CapacityLimiter(turns.slots)
+        self._enrolling = CapacityLimiter(waiting)  # these hold threads while they wait for their photos' turns
         self.inside = 0
 
     @asynccontextmanager
-    async def admit(self) -> AsyncIterator[None]:
+    async def admit(self, request: Request) -> AsyncIterator[Admission]:
         """Hold this around reading and working on a photo request.
 
         Raises:
@@ -41,10 +54,80 @@ class Gate:
             )
         self.inside += 1
         try:
-            yield
+            yield Admission(self, request)
         finally:
             self.inside -= 1
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Run decoding and embedding in a thread, when its turn comes."""
-        return await run_sync(work, limiter=self._limiter)
+    async def recognize(self, left: asyncio.Future[None], work: Callable[[], T]) -> T:
+        """Run a question's work in a thread when its turn comes. Cancelled, it leaves the line, or ends what runs.
+
+        Args:
+            left: done when the client has gone.
+
+        Raises:
+            Overdue: the turn did not come in time. ClientDisconnect: the client did not wait for it.
+        """
+        since = time.perf_counter()
+        turn = self._turns.ask("recognize")
+        try:
+            await self._come(turn, left)
+        except BaseException:
+            self._turns.leave(turn)
+            raise
+        try:
+            self._observer.queued("recognize", time.perf_counter() - since)
+            return await run_sync(work, limiter=self._threads)
+        finally:
+            self._turns.end()
+
+    async def enrol(self, work: Callable[[], T]) -> T:
+        """Run enrolment in a thread; its photos take their turns one by one, and no client's leaving undoes them."""
+        return await run_sync(work, limiter=self._enrolling)
+
+    async def _come(self, turn: Turn, left: asyncio.Future[None]) -> None:
+        if turn.done():
+            return
+        came = asyncio.wrap_future(turn)
+        done, _ = await asyncio.wait({came, left}, timeout=self._deadline, return_when=asyncio.FIRST_COMPLETED)
+        if came in done:
+            return
+        if left in done:
+            raise ClientDisconnect
+        raise Overdue(
+            f"no turn came for this photo within {self._deadline:g} seconds; try again in a second",
+            limit_s=self._deadline,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """One photo request inside the gate."""
+
+    gate: Gate
+    request: Request
+
+    async def recognize(self, *works: Callable[[], T]) -> list[T]:
+        """Run each of a request's questions when its turn comes, side by side as far as there is room.
+
+        Raises:
+            Overdue, ClientDisconnect: see `Gate.recognize`. Whatever a work raises: the others are given up.
+        """
+        left = asyncio.ensure_future(_departure(self.request))
+        asked = [asyncio.ensure_future(self.gate.recognize(left, work)) for work in works]
+        try:
+            return await asyncio.gather(*asked)
+        finally:
+            for waiting in (left, *asked):
+                waiting.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.gather(*asked, return_exceptions=True)
+
+    async def enrol(self, work: Callable[[], T]) -> T:
+        """See `Gate.enrol`."""
+        return await self.gate.enrol(work)
+
+
+async def _departure(request: Request) -> None:
+    """Returns when the client has gone. The body must have been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

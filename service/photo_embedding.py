@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ from index.search_inside import Region, parts_of
 from index.simulation import VIEWS
 from index.verification import LocalFeatures, Verifier
 from service.photos import sha256_of
+from service.turns import Turns
 
 __all__ = ["EmbeddedItem", "EmbeddedQuery", "FeaturesOnDemand", "PhotoEmbedder"]
 
@@ -87,17 +89,27 @@ class EmbeddedItem:
 class PhotoEmbedder:
     """Decodes, embeds, extracts. Thread-safe.
 
+    What is done for a gallery takes a turn for each step; whoever asks about a query has taken one already.
+
     Args:
         verifier: extracts local features.
+        turns: whose turn it is to compute.
         keep_features: whether items get theirs; queries do whenever a gallery asks for them.
     """
 
     def __init__(
-        self, embedder: Embedder, limits: ImageLimits, *, verifier: Verifier, keep_features: bool = True
+        self,
+        embedder: Embedder,
+        limits: ImageLimits,
+        *,
+        verifier: Verifier,
+        turns: Turns,
+        keep_features: bool = True,
     ) -> None:
         self.embedder = embedder
         self.limits = limits
         self._verifier = verifier
+        self._turns = turns
         self._keep_features = keep_features
 
     def query(self, data: bytes, box: Box | None = None) -> EmbeddedQuery:
@@ -155,14 +167,22 @@ class PhotoEmbedder:
             ImageError: the photo cannot be used. UnusablePhoto: it is blank or tiny, and would only mislead; one that
                 is blurred may be the only one there is.
         """
-        image = self.embedder.decode(data, limits=self.limits)
-        defect = defect_of(image)
+        with self._turn():
+            image = self.embedder.decode(data, limits=self.limits)
+            defect = defect_of(image)
         if defect is not None and defect.kind != "blurred":
             raise UnusablePhoto(defect.sentence, defect=defect.kind)
-        again = [] if seed is None else [rephotograph(image, seed=seed + view) for view in range(VIEWS)]
-        vectors = self.embedder.embed([image, *again])
-        local = self._verifier.extract(image).to_bytes() if self._keep_features else b""
-        return EmbeddedItem(vectors[0], vectors[1:], local, *_full_size(data, image))
+        with self._turn():
+            embedding = self._embed(image)
+        views = np.empty((0 if seed is None else VIEWS, len(embedding)), np.float32)
+        for view in range(len(views)):
+            with self._turn():
+                views[view] = self._embed(rephotograph(image, seed=(seed or 0) + view))
+        local = b""
+        if self._keep_features:
+            with self._turn():
+                local = self._verifier.extract(image).to_bytes()
+        return EmbeddedItem(embedding, views, local, *_full_size(data, image))
 
     def distractor(self, data: bytes) -> EmbeddedItem:
         """Embed a photo that shows nothing of a gallery; it is never verified, and may be blank.
@@ -170,9 +190,10 @@ class PhotoEmbedder:
         Raises:
             ImageError: the photo cannot be used.
         """
-        image = self.embedder.decode(data, limits=self.limits)
-        vectors = self.embedder.embed([image])
-        return EmbeddedItem(vectors[0], vectors[1:], b"", *_full_size(data, image))
+        with self._turn():
+            image = self.embedder.decode(data, limits=self.limits)
+            embedding = self._embed(image)
+        return EmbeddedItem(embedding, np.empty((0, len(embedding)), np.float32), b"", *_full_size(data, image))
 
     def features(self, data: bytes) -> bytes:
         """The encoded local features of a gallery photo, as `item` gives them.
@@ -180,7 +201,15 @@ class PhotoEmbedder:
         Raises:
             ImageError: the photo cannot be used.
         """
-        return self._verifier.extract(self.embedder.decode(data, limits=self.limits)).to_bytes()
+        with self._turn():
+            return self._verifier.extract(self.embedder.decode(data, limits=self.limits)).to_bytes()
+
+    def _turn(self) -> AbstractContextManager[None]:
+        return self._turns.taken("enrol")
+
+    def _embed(self, image: Image.Image) -> NDArray[np.float32]:
+        [embedding] = self.embedder.embed([image])
+        return np.asarray(embedding, np.float32)
 
 
 def _full_size(data: bytes, decoded: Image.Image) -> tuple[int, int]:

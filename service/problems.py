@@ -14,7 +14,17 @@ from starlette.exceptions import HTTPException
 
 from embedding.errors import WhichoneError
 
-__all__ = ["PROBLEM_RESPONSES", "STATUS", "Problem", "describe", "install", "problem", "status_of", "unexpected"]
+__all__ = [
+    "PROBLEM_RESPONSES",
+    "STATUS",
+    "Problem",
+    "describe",
+    "install",
+    "problem",
+    "problem_body",
+    "status_of",
+    "unexpected",
+]
 
 MEDIA_TYPE = "application/problem+json"
 ECHO = 200
@@ -49,6 +59,7 @@ STATUS: Mapping[str, int] = {
     "conflict": 409,
     # What the server can do.
     "overloaded": 503,
+    "overdue": 503,
     "storage": 500,
     "database_unavailable": 503,
     "device_unavailable": 503,
@@ -90,8 +101,8 @@ def status_of(error: WhichoneError) -> int:
     return 500
 
 
-def problem(status: int, code: str, detail: str, request_id: str | None, **members: Any) -> JSONResponse:
-    """One error answer."""
+def problem_body(status: int, code: str, detail: str, request_id: str | None, **members: Any) -> dict[str, Any]:
+    """One error, as JSON."""
     body = {
         "type": f"urn:whichone:problem:{code}",
         "title": HTTPStatus(status).phrase,
@@ -100,6 +111,11 @@ def problem(status: int, code: str, detail: str, request_id: str | None, **membe
         "code": code,
         "request_id": request_id,
     }
+    return body | {name: value for name, value in members.items() if name not in body}
+
+
+def problem(status: int, code: str, detail: str, request_id: str | None, **members: Any) -> JSONResponse:
+    """One error answer."""
     headers = {}
     if status == 401:
         headers["WWW-Authenticate"] = 'ApiKey realm="whichone", header="X-API-Key"'
@@ -107,8 +123,8 @@ def problem(status: int, code: str, detail: str, request_id: str | None, **membe
         headers["Retry-After"] = "1"
     if "retry_after_s" in members:
         headers["Retry-After"] = str(members["retry_after_s"])
-    extra = {name: value for name, value in members.items() if name not in body}
-    return JSONResponse(body | extra, status, headers, media_type=MEDIA_TYPE)
+    body = problem_body(status, code, detail, request_id, **members)
+    return JSONResponse(body, status, headers, media_type=MEDIA_TYPE)
 
 
 def unexpected(request_id: str | None) -> JSONResponse:

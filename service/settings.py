@@ -139,9 +139,15 @@ class Settings(BaseSettings):
     max_waiting: Count = Field(
         64, description="Photo requests in work or waiting; further ones are answered 503 at once."
     )
+    deadline: float = Field(
+        10.0,
+        gt=0,
+        description="Seconds that a photo to recognise may wait for its turn; then it is answered 503, and not worked "
+        "on. A client that goes away leaves the queue at once.",
+    )
     max_image_bytes: Count = Field(20 * 2**20, description="Largest photo file, in bytes.")
     max_pixels: Count = Field(64_000_000, description="Largest photo, in pixels (width times height).")
-    max_images_per_request: Count = Field(32, description="Photos in one POST /index.")
+    max_images_per_request: Count = Field(32, description="Photos in one POST /index or POST /recognize/batch.")
     max_request_bytes: Count = Field(64 * 2**20, description="Largest request body, in bytes, however it is sent.")
     max_metadata_bytes: Count = Field(16 * 2**10, description="Largest `metadata` of an item, in bytes of JSON.")
     body_timeout: float = Field(
@@ -178,13 +184,6 @@ class Settings(BaseSettings):
             raise ValueError("a database URL starts with postgresql://")
         return url
 
-    @field_validator("traces")
-    @classmethod
-    def _collector(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and not url.get_secret_value().startswith(("http://", "https://")):
-            raise ValueError("the address of a collector starts with http:// or https://")
-        return url
-
     @field_validator("rate_limit")
     @classmethod
     def _known_rate(cls, text: str | None) -> str | None:
@@ -210,6 +209,13 @@ class Settings(BaseSettings):
                 setting="WHICHONE_CORS_ORIGINS",
             )
         return self
+
+    @field_validator("traces")
+    @classmethod
+    def _collector(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("http://", "https://")):
+            raise ValueError("the address of a collector starts with http:// or https://")
+        return url
 
     @field_validator("milvus_uri")
     @classmethod

@@ -52,6 +52,7 @@ from service.photos import PhotoStore
 from service.recognition.replay import ReplayService
 from service.recognition.service import Recognition, RecognitionService
 from service.settings import Settings
+from service.turns import Turns
 
 __all__ = ["Verification", "Workspace", "open_workspace"]
 
@@ -164,13 +165,18 @@ class Workspace:
         )
 
     @cached_property
+    def turns(self) -> Turns:
+        """Who computes next: every photo's heavy steps take turns."""
+        return Turns(self.settings.concurrency)
+
+    @cached_property
     def embedder(self) -> PhotoEmbedder:
         """The model, loaded on the settings' device."""
         settings = self.settings
         limits = ImageLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_pixels)
         embedder = Embedder(self.bundle, device=settings.device, threads=settings.threads)
         keep_features = settings.verification != "off"
-        return PhotoEmbedder(embedder, limits, verifier=self.verifier, keep_features=keep_features)
+        return PhotoEmbedder(embedder, limits, verifier=self.verifier, turns=self.turns, keep_features=keep_features)
 
     @cached_property
     def verifier(self) -> Verifier:
@@ -210,6 +216,7 @@ class Workspace:
             embedder=self.embedder,
             model=self.model,
             far_budget=self.settings.far_budget,
+            side_by_side=self.settings.concurrency,
         )
 
     @property

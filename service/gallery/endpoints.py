@@ -54,7 +54,7 @@ async def add_items(
     settings = workspace.settings
     most = settings.max_images_per_request
     async with (
-        gate.admit(),
+        gate.admit(request) as admission,
         read_form(
             request,
             required=("label", "images"),
@@ -68,7 +68,7 @@ async def add_items(
         external_id = form.text("external_id")
         photos = form.photos("images", most=most)
         return _enrolled(
-            await gate.run(
+            await admission.enrol(
                 lambda: workspace.enrol(label, photos, gallery=gallery, external_id=external_id, metadata=metadata)
             )
         )
@@ -87,11 +87,11 @@ async def add_distractors(
     most = workspace.settings.max_images_per_request
     text = _max_text(workspace.settings)
     async with (
-        gate.admit(),
+        gate.admit(request) as admission,
         read_form(request, required=("images",), optional=(), most_photos=most, max_text=text) as form,
     ):
         photos: list[UploadSource] = form.photos("images", most=most)
-        return _enrolled(await gate.run(lambda: workspace.enrol(None, photos, gallery=gallery)))
+        return _enrolled(await admission.enrol(lambda: workspace.enrol(None, photos, gallery=gallery)))
 
 
 @router.get("/index", dependencies=[AsReader])

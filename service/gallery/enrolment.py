@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -74,16 +75,28 @@ class _Prepared:
 
 
 class Enrolment:
-    """Adds items and distractors. Thread-safe."""
+    """Adds items and distractors. Thread-safe.
+
+    Args:
+        side_by_side: photos of one request that are worked on at a time; bounds what it holds in memory.
+    """
 
     def __init__(
-        self, *, database: Database, photos: PhotoStore, embedder: PhotoEmbedder, model: Model, far_budget: float
+        self,
+        *,
+        database: Database,
+        photos: PhotoStore,
+        embedder: PhotoEmbedder,
+        model: Model,
+        far_budget: float,
+        side_by_side: int = 1,
     ) -> None:
         self._database = database
         self._photos = photos
         self._embedder = embedder
         self._model = model
         self._far_budget = far_budget
+        self._side_by_side = side_by_side
 
     def enrol(
         self,
@@ -127,13 +140,12 @@ class Enrolment:
 
     def _prepare(self, wanted: _Wanted, sources: Sequence[PhotoSource], *, trust_known: bool) -> list[_Prepared]:
         row, views = self._look_up(wanted.gallery)
-        prepared = []
-        for place, source in enumerate(sources):
+
+        def prepare(place: int, source: PhotoSource) -> _Prepared:
             data = source.read()
             sha256 = sha256_of(data)
             if trust_known and row is not None and self._has(row, wanted, sha256):
-                prepared.append(_Prepared(source, sha256, None))
-                continue
+                return _Prepared(source, sha256, None)
             seed = int(sha256[:8], 16) if place < views else None
             try:
                 item = wanted.kind == "item"
@@ -141,8 +153,11 @@ class Enrolment:
             except WhichoneError as error:
                 _name_photo(error, source, place, len(sources))
                 raise
-            prepared.append(_Prepared(source, sha256, embedded))
-        return prepared
+            return _Prepared(source, sha256, embedded)
+
+        with ThreadPoolExecutor(min(self._side_by_side, len(sources)) or 1, thread_name_prefix="enrol") as threads:
+            # At an error the first one's is told, and photos that were not begun are not.
+            return list(threads.map(prepare, range(len(sources)), sources))
 
     def _look_up(self, gallery: str) -> tuple[Gallery | None, int]:
         """The gallery, if it is there, and how many further items are to have views."""

@@ -45,14 +45,14 @@ _BODY = {
 async def add_pin(request: Request, workspace: CurrentWorkspace, gate: CurrentGate, name: str) -> schemas.PinAnswered:
     """Pin a photo: from now on no generation is published that answers it otherwise. Tells how it is answered now."""
     async with (
-        gate.admit(),
+        gate.admit(request) as admission,
         read_form(
             request, required=("image",), optional=("label", "unknown"), most_photos=1, max_text=_MAX_TEXT
         ) as form,
     ):
         label = _expected(form)
         [photo] = form.photos("image", most=1)
-        pin, answer = await gate.run(lambda: workspace.galleries.pin(name, photo.read(), label))
+        [(pin, answer)] = await admission.recognize(lambda: workspace.galleries.pin(name, photo.read(), label))
     return schemas.PinAnswered(**dict(schemas.PinInfo.of(pin)), answer=answer)
 
 

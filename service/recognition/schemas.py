@@ -1,4 +1,4 @@
-"""The answer of `POST /recognize`."""
+"""The answers of `POST /recognize` and `POST /recognize/batch`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from index.receipt import Receipt
+from service.problems import Problem
 
-__all__ = ["CandidateAnswer", "MatchedItemAnswer", "RecognitionAnswer", "TimingAnswer"]
+__all__ = ["BatchAnswer", "CandidateAnswer", "MatchedItemAnswer", "RecognitionAnswer", "TimingAnswer"]
 
 
 class MatchedItemAnswer(BaseModel):
@@ -71,3 +72,16 @@ class RecognitionAnswer(BaseModel):
     model: str
     timing_ms: TimingAnswer
     receipt: Receipt | None = None
+
+
+class PhotoAnswer(BaseModel):
+    """One photo of a batch: its recognition, or else what is wrong with it."""
+
+    recognition: RecognitionAnswer | None = None
+    problem: Problem | None = None
+
+
+class BatchAnswer(BaseModel):
+    """One result a photo, in their order."""
+
+    results: list[PhotoAnswer]

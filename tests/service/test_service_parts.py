@@ -9,16 +9,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import anyio
 import harness
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.errors import InvalidLabel, Overloaded, PhotoLost
+from service.errors import InvalidLabel, PhotoLost
 from service.gallery.words import label_of, metadata_of
-from service.gate import Gate
 from service.locks import ReadWriteLock, file_lock, try_file_lock
 from service.photos import PhotoStore, sha256_of
 from service.settings import Settings
@@ -109,38 +107,6 @@ def test_readers_share_and_a_writer_is_alone() -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(use, range(200)))
     assert max(together) > 1
-
-
-def test_the_gate_bounds_what_is_inside_and_what_runs() -> None:
-    gate = Gate(concurrency=2, waiting=3)
-    running: list[int] = []
-    most = [0]
-    release = threading.Event()
-
-    def work() -> None:
-        running.append(1)
-        most[0] = max(most[0], len(running))
-        release.wait(harness.DEADLINE)
-        running.pop()
-
-    async def request() -> None:
-        async with gate.admit():
-            await gate.run(work)
-
-    async def scenario() -> None:
-        async with anyio.create_task_group() as tasks:
-            for _ in range(3):
-                tasks.start_soon(request)
-            while len(running) < 2:
-                await anyio.sleep(0.01)
-            with pytest.raises(Overloaded, match="try again"):
-                await request()
-            release.set()
-        async with gate.admit():  # all have left
-            assert gate.inside == 1
-
-    anyio.run(scenario)
-    assert most[0] == 2
 
 
 @given(st.text(max_size=220))
