@@ -24,7 +24,6 @@ from service.keys.uses import UseWriter
 from service.limits import BodyLimit
 from service.logs import make_log
 from service.metrics import Metrics
-from service.observability.observer import SILENT
 from service.observability.traces import require_tracing, traces_of
 from service.operations.endpoints import router as operations
 from service.operations.shutdown import Shutdown
@@ -33,6 +32,7 @@ from service.rates import RateLimiter
 from service.recognition.endpoints import router as recognition
 from service.settings import Settings
 from service.telemetry import Telemetry
+from service.turns import LANES
 from service.workspace import Workspace
 
 __all__ = ["create_app", "prepare"]
@@ -74,7 +74,10 @@ def create_app(settings: Settings, *, prepared: Workspace | None = None, shared_
     app.state.metrics = metrics
     app.state.traces = traces
     app.state.shutdown = Shutdown(settings.shutdown_notice)
-    app.state.gate = Gate(workspace.turns, waiting=settings.max_waiting, deadline=settings.deadline, observer=SILENT)
+    app.state.gate = Gate(workspace.turns, waiting=settings.max_waiting, deadline=settings.deadline, observer=metrics)
+    metrics.gauges.watch_queue(
+        lambda: app.state.gate.inside, lambda: {lane: workspace.turns.waiting(lane) for lane in LANES}
+    )
     app.state.rates = RateLimiter()
     problems.install(app)
     for router in (recognition, items, galleries, pins, operations):
@@ -114,6 +117,7 @@ def _lifespan(
                 await run_in_threadpool(prepare, workspace)
             app.state.workspace = workspace
             metrics.watch(workspace, log)
+            workspace.embedder.observer = metrics
             for worker in (
                 Calibrator(workspace.galleries, log),
                 UseWriter(workspace.keys.uses, log),

@@ -145,6 +145,7 @@ async def _admit(
     if gallery is not None and not info.sees(gallery):
         raise GalleryForbidden(f"key {info.name!r} is for other galleries than {gallery[:64]!r}", gallery=gallery[:64])
     request.state.galleries = info.galleries
+    request.state.key = info.name
     act_as(Actor("key", info.name, request.state.request_id))
     return info
 

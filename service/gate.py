@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from service.errors import Overdue, Overloaded
 from service.observability.observer import Observer
+from service.observability.tracing import record
 from service.turns import Turn, Turns
 
 __all__ = ["Admission", "Gate"]
@@ -49,6 +50,7 @@ class Gate:
             Overloaded: enough of them are inside.
         """
         if self.inside >= self._waiting:
+            self._observer.turned_away("any", "full")
             raise Overloaded(
                 f"{self.inside} photo requests are waiting already; try again in a second", limit=self._waiting
             )
@@ -75,7 +77,9 @@ class Gate:
             self._turns.leave(turn)
             raise
         try:
-            self._observer.queued("recognize", time.perf_counter() - since)
+            waited = time.perf_counter() - since
+            self._observer.queued("recognize", waited)
+            record("queue", waited)
             return await run_sync(work, limiter=self._threads)
         finally:
             self._turns.end()
@@ -92,7 +96,9 @@ class Gate:
         if came in done:
             return
         if left in done:
+            self._observer.turned_away("recognize", "left")
             raise ClientDisconnect
+        self._observer.turned_away("recognize", "deadline")
         raise Overdue(
             f"no turn came for this photo within {self._deadline:g} seconds; try again in a second",
             limit_s=self._deadline,

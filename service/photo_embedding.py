@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,8 @@ from embedding.signatures import sniff
 from index.search_inside import Region, parts_of
 from index.simulation import VIEWS
 from index.verification import LocalFeatures, Verifier
+from service.observability.observer import SILENT, Observer
+from service.observability.tracing import span
 from service.photos import sha256_of
 from service.turns import Turns
 
@@ -44,7 +46,8 @@ class FeaturesOnDemand:
     def __call__(self) -> LocalFeatures:
         if self._features is None:
             self.began = time.perf_counter()
-            self._features = self._verifier.extract(self._image)
+            with span("extract"):
+                self._features = self._verifier.extract(self._image)
         return self._features
 
 
@@ -95,6 +98,9 @@ class PhotoEmbedder:
         verifier: extracts local features.
         turns: whose turn it is to compute.
         keep_features: whether items get theirs; queries do whenever a gallery asks for them.
+
+    Attributes:
+        observer: is told of batches and of waiting; may be replaced.
     """
 
     def __init__(
@@ -111,6 +117,7 @@ class PhotoEmbedder:
         self._verifier = verifier
         self._turns = turns
         self._keep_features = keep_features
+        self.observer: Observer = SILENT
 
     def query(self, data: bytes, box: Box | None = None) -> EmbeddedQuery:
         """Embed a photo that is asked about.
@@ -139,10 +146,11 @@ class PhotoEmbedder:
     def _queries(self, data: bytes, boxes: Sequence[Box | None]) -> list[EmbeddedQuery]:
         """Embed regions of a photo, side by side; each is told an equal part of the time that all took."""
         started = time.perf_counter()
-        images = [self.embedder.decode(data, limits=self.limits, box=box) for box in boxes]
-        defects = [defect_of(image) for image in images]
+        with span("decode", images=len(boxes)):
+            images = [self.embedder.decode(data, limits=self.limits, box=box) for box in boxes]
+            defects = [defect_of(image) for image in images]
         decoded = time.perf_counter()
-        embeddings = self.embedder.embed(images)
+        embeddings = self._embed(images)
         embedded = time.perf_counter()
         return [
             EmbeddedQuery(
@@ -173,11 +181,11 @@ class PhotoEmbedder:
         if defect is not None and defect.kind != "blurred":
             raise UnusablePhoto(defect.sentence, defect=defect.kind)
         with self._turn():
-            embedding = self._embed(image)
+            [embedding] = self._embed([image])
         views = np.empty((0 if seed is None else VIEWS, len(embedding)), np.float32)
         for view in range(len(views)):
             with self._turn():
-                views[view] = self._embed(rephotograph(image, seed=(seed or 0) + view))
+                [views[view]] = self._embed([rephotograph(image, seed=(seed or 0) + view)])
         local = b""
         if self._keep_features:
             with self._turn():
@@ -192,7 +200,7 @@ class PhotoEmbedder:
         """
         with self._turn():
             image = self.embedder.decode(data, limits=self.limits)
-            embedding = self._embed(image)
+            [embedding] = self._embed([image])
         return EmbeddedItem(embedding, np.empty((0, len(embedding)), np.float32), b"", *_full_size(data, image))
 
     def features(self, data: bytes) -> bytes:
@@ -204,12 +212,20 @@ class PhotoEmbedder:
         with self._turn():
             return self._verifier.extract(self.embedder.decode(data, limits=self.limits)).to_bytes()
 
-    def _turn(self) -> AbstractContextManager[None]:
-        return self._turns.taken("enrol")
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        asked = time.perf_counter()
+        with self._turns.taken("enrol"):
+            self.observer.queued("enrol", time.perf_counter() - asked)
+            yield
 
-    def _embed(self, image: Image.Image) -> NDArray[np.float32]:
-        [embedding] = self.embedder.embed([image])
-        return np.asarray(embedding, np.float32)
+    def _embed(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """Images (n) through the model at once: (n, d)."""
+        began = time.perf_counter()
+        with span("embed", images=len(images)):
+            embeddings = np.asarray(self.embedder.embed(images), np.float32)
+        self.observer.embedded(len(images), time.perf_counter() - began)
+        return embeddings
 
 
 def _full_size(data: bytes, decoded: Image.Image) -> tuple[int, int]:

@@ -159,7 +159,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     traces: SecretStr | None = Field(
         None,
-        description="Where OpenTelemetry traces are sent to by OTLP over HTTP: http://collector:4318, or with the whole "
+        description="Where OpenTelemetry traces are sent to by OTLP over HTTP: http://collector:4318, or with the "
         "path where it is another than /v1/traces. Needs the extra `tracing`. Unset: nothing is traced.",
     )
     shutdown_notice: float = Field(

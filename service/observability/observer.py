@@ -11,7 +11,10 @@ TurnedAway = Literal["full", "deadline", "left"]
 
 
 class Observer(Protocol):
-    """Is told, by any thread; never raises and never waits. Lanes are few and fixed: `recognize`, `enrol`."""
+    """Is told, by any thread; never raises and never waits.
+
+    Lanes are few and fixed: `recognize`, `enrol`, and `any` before it is known which.
+    """
 
     def queued(self, lane: str, seconds: float) -> None:
         """A piece of work got its turn, after waiting so long."""

@@ -45,6 +45,7 @@ async def recognize(
             partial(_answer, workspace, gallery, photo, question.options)
         )
     metrics.recognized(recognition)
+    request.state.verdict = recognition.answer.verdict.verdict
     return RecognitionAnswer.model_validate(answer)
 
 
@@ -68,6 +69,7 @@ async def recognize_batch(
         await run_in_threadpool(workspace.galleries.replica, gallery)  # a gallery that is not there is no photo's fault
         works = [partial(_answer_or_error, workspace, gallery, photo, question.options) for photo in question.photos]
         answered = await admission.recognize(*works)
+    request.state.photos = len(answered)
     results: list[dict[str, Any]] = []
     for one in answered:
         if isinstance(one, WhichoneError):
