@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from embedding.errors import WhichoneError
 from index.generation import told_when_full
 from index.simulation import MOST_VIEWED_ITEMS
+from service.audit.service import Action, record
 from service.database import Database
 from service.gallery.item_repository import ItemRepository
 from service.gallery.replica import Model, check_bundle
@@ -136,7 +137,9 @@ class Enrolment:
             with self._database.write() as session:
                 row = open_gallery(session, wanted.gallery, self._model, self._far_budget)
                 writer = _Writer(session, row, wanted)
-                return [writer.add(photo) for photo in prepared]
+                enrolled = [writer.add(photo) for photo in prepared]
+                _record(session, wanted, enrolled)
+                return enrolled
 
     def _prepare(self, wanted: _Wanted, sources: Sequence[PhotoSource], *, trust_known: bool) -> list[_Prepared]:
         row, views = self._look_up(wanted.gallery)
@@ -214,6 +217,22 @@ class _Writer:
             width=embedded.width,
             height=embedded.height,
             change=self._change,
+        )
+
+
+def _record(session: Session, wanted: _Wanted, enrolled: Sequence[Enrolled]) -> None:
+    """Write down what was added, if anything was."""
+    new = [photo.sha256 for photo in enrolled if not photo.duplicate]
+    if new:
+        action: Action = "items_added" if wanted.kind == "item" else "distractors_added"
+        record(
+            session,
+            action,
+            gallery=wanted.gallery,
+            subject=wanted.label or None,
+            items=len(new),
+            duplicates=len(enrolled) - len(new),
+            sha256=new,
         )
 
 

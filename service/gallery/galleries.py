@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from index.engines import parse_spec
+from index.engines import parse_spec, spec_text
 from index.errors import GenerationCorrupt, GenerationNotFound, NotCalibratable
 from index.filter import Filter
 from index.generation import (
@@ -30,6 +30,7 @@ from index.generation import (
 from index.recognizer import Recognizer
 from index.tuner import tune
 from index.tuning import Choice, Tuning, TuningBody
+from service.audit.service import Action, record
 from service.database import Database
 from service.errors import EmptyGallery, GalleryPinned
 from service.gallery.pins import PinAnswer, Pins
@@ -157,7 +158,7 @@ class Galleries:
         """
         self.row(name)
         with file_lock(self.root(name) / "calibrate.lock"):
-            return self._calibrate(name, far_budget)
+            return self._calibrate(name, far_budget, asked_for=True)
 
     def stale(self) -> list[Staleness]:
         """Galleries that changed since their calibration, or were calibrated with other settings before this process
@@ -227,7 +228,8 @@ class Galleries:
                 accept=lambda written: broken.extend(self._broken_pins(name, row, written, force=force)),
             )
             publish(root, generation.number)
-            self._point_at(name, generation.number, pinned=False)
+            told = {"engine": spec_text(generation.manifest.engine), "forced": force, "broken_pins": len(broken)}
+            self._point_at(name, generation.number, "published", pinned=False, **told)
             removed = prune(root, keep=self._keep, besides={generation.number})
         return Published(**dict(generation), broken_pins=tuple(broken), removed=tuple(removed))
 
@@ -241,7 +243,7 @@ class Galleries:
         root = self.root(name)
         with file_lock(root / "publish.lock"):
             generation = rollback(root, number)
-            self._point_at(name, generation.number, pinned=True)
+            self._point_at(name, generation.number, "rolled_back", pinned=True)
         return generation
 
     def generations(self, name: str) -> list[int]:
@@ -321,14 +323,14 @@ class Galleries:
             return False
         return True
 
-    def _calibrate(self, name: str, far_budget: float | None) -> Tuning:
+    def _calibrate(self, name: str, far_budget: float | None, *, asked_for: bool = False) -> Tuning:
         with self._database.read() as session:
             row = existing(GalleryRepository(session), name)
         check_bundle(row, self._model)
         refuse_pinned(row)
         budget = row.far_budget if far_budget is None else far_budget
         tuning, basis = self._tuned(name, row, budget)
-        self._store(name, tuning, basis=basis, far_budget=budget)
+        self._store(name, tuning, basis=basis, far_budget=budget, asked_for=asked_for)
         return tuning
 
     def _tuned(self, name: str, row: Gallery, far_budget: float) -> tuple[Tuning, int]:
@@ -363,14 +365,18 @@ class Galleries:
             return stored if stored == row.change + 1 else row.change  # else something came between, which it has not
         return row.change
 
-    def _store(self, name: str, tuning: Tuning, *, basis: int, far_budget: float) -> int:
-        """Store a calibration; returns its change number."""
+    def _store(self, name: str, tuning: Tuning, *, basis: int, far_budget: float, asked_for: bool = False) -> int:
+        """Store a calibration; returns its change number. One that nobody `asked_for` follows from other changes, and
+        is no administrative change of its own."""
         with self._database.write() as session:
             repository = GalleryRepository(session)
             gallery = repository.locked(name)
             assert gallery is not None  # noqa: S101  for mypy: galleries are never deleted
             gallery.far_budget = far_budget
             change = repository.add_calibration(gallery, basis=basis, tuning=tuning, pipeline=self._pipeline)
+            if asked_for:
+                threshold = tuning.calibration.threshold
+                record(session, "calibrated", gallery=name, far_budget=far_budget, threshold=threshold)
         self._outdated.discard(name)
         return change
 
@@ -382,7 +388,7 @@ class Galleries:
     def _pipeline(self) -> dict[str, Any]:
         return self._model.pipeline.model_dump(mode="json")
 
-    def _point_at(self, name: str, number: int, *, pinned: bool) -> None:
+    def _point_at(self, name: str, number: int, action: Action, *, pinned: bool, **told: Any) -> None:
         with self._database.write() as session:
             repository = GalleryRepository(session)
             gallery = repository.locked(name)
@@ -391,6 +397,7 @@ class Galleries:
             gallery.pinned = number if pinned else None
             session.flush()
             repository.next_change(gallery, items=False)
+            record(session, action, gallery=name, subject=str(number), **told)
 
 
 def refuse_pinned(row: Gallery) -> None:

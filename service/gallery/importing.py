@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -19,6 +20,7 @@ from index.errors import DiskFull, GenerationMismatch
 from index.generation import told_when_full
 from index.tuning import Tuning
 from index.verification import LocalFeatures
+from service.audit.service import record as write_down
 from service.database import Database
 from service.errors import GalleryNotEmpty
 from service.gallery.enrolment import open_gallery
@@ -161,6 +163,8 @@ class Import:
             tuning = _tuning(archive, self._model.dim)
             galleries.add_calibration(row, basis=change, tuning=tuning, pipeline=manifest.pipeline)
         counts = writer.counts
+        told: dict[str, Any] = {"items": counts.items, "distractors": counts.distractors, "pins": counts.pins}
+        write_down(session, "gallery_imported", gallery=gallery, **told)
         return Imported(manifest, counts.items, counts.distractors, len(stored), counts.pins, counts.renamed)
 
     def _referenced(self, shas: list[str]) -> set[str]:

@@ -13,6 +13,7 @@ import time
 from structlog.typing import FilteringBoundLogger
 
 from embedding.errors import WhichoneError
+from service.audit.actor import SERVER, act_as
 from service.errors import GalleryPinned
 from service.gallery.galleries import Galleries
 from service.gallery.replica import Replica, State
@@ -65,6 +66,7 @@ class Merger:
         self._thread.join()
 
     def _work(self) -> None:
+        act_as(SERVER)
         while not self._stop.wait(_TICK):
             for replica in self._galleries.replicas():
                 if not self._stop.is_set() and time.monotonic() >= self._not_before.get(replica.name, 0.0):

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from embedding.errors import WhichoneError
 from index.recognizer import Recognizer
 from index.verdict import Verdict
+from service.audit.service import record
 from service.database import Database
 from service.errors import DuplicateItem, PinsBroken, TooManyPins, UnknownPin
 from service.gallery.item_repository import referenced
@@ -111,6 +112,7 @@ class Pins:
                     )
                 pin = PinRow(id=uuid.uuid4().hex, gallery_id=row.id, image_sha256=sha256, label=kept)
                 pins.add(pin)
+                record(session, "pin_added", gallery=gallery, subject=pin.id, label=kept, sha256=sha256)
                 return pin
 
     def all(self, gallery: str) -> Sequence[PinRow]:
@@ -130,6 +132,8 @@ class Pins:
         """
         with self._database.write() as session:
             sha256 = PinRepository(session, existing(GalleryRepository(session), gallery)).remove(id_)
+            if sha256 is not None:
+                record(session, "pin_removed", gallery=gallery, subject=id_, sha256=sha256)
         if sha256 is None:
             raise UnknownPin(f"gallery {gallery!r} has no pin {id_[:64]!r}, or no longer", gallery=gallery, id=id_[:64])
         self._photos.discard([sha256], self._referenced)

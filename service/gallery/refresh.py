@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from embedding.images import ImageError
+from service.audit.service import record
 from service.database import Database
 from service.errors import PhotoLost
 from service.gallery.item_repository import ItemRepository
@@ -84,4 +85,6 @@ class FeatureRefresh:
             row = galleries.locked(gallery)
             assert row is not None  # noqa: S101  for mypy: galleries are never deleted
             change = galleries.next_change(row, items=True)
-            return ItemRepository(session, row).set_features(features, change)
+            changed = ItemRepository(session, row).set_features(features, change)
+            record(session, "features_refreshed", gallery=gallery, items=changed)
+            return changed

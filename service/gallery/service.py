@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embedding.signatures import sniff
+from service.audit.service import record
 from service.database import Database
 from service.errors import DuplicateItem, FieldInvalid, UnknownItem, UnknownLabel
 from service.gallery.item_repository import ItemFilter, ItemRepository, referenced
@@ -120,6 +121,7 @@ class GalleryService:
             row = _locked(galleries, gallery)
             items = ItemRepository(session, row)
             item = _found(items, row, id_)
+            before = item.label
             if "label" in change.given:
                 self._relabel(items, item, change.label)
             if "external_id" in change.given:
@@ -127,6 +129,9 @@ class GalleryService:
             if "metadata" in change.given:
                 item.item_metadata = change.metadata or {}
             item.change = galleries.next_change(row, items="label" in change.given)
+            relabelled = {} if item.label == before else {"from": before, "to": item.label}
+            told = {"fields": sorted(change.given), "sha256": item.image_sha256, "label": relabelled}
+            record(session, "item_changed", gallery=gallery, subject=id_, **told)
         return item
 
     def delete(self, gallery: str, id_: str) -> None:
@@ -141,6 +146,8 @@ class GalleryService:
             items = ItemRepository(session, row)
             item = _found(items, row, id_)
             items.remove_one(item, galleries.next_change(row, items=True))
+            told = {"kind": item.kind, "label": item.label or None, "sha256": item.image_sha256}
+            record(session, "item_deleted", gallery=gallery, subject=id_, **told)
         self._discard([item.image_sha256])
 
     def labels(self, gallery: str) -> list[tuple[str, int]]:
@@ -169,7 +176,10 @@ class GalleryService:
             merged = items.count(ItemFilter("item", new)) > 0
             dropped = items.relabel(label, new, galleries.next_change(row, items=True))
             PinRepository(session, row).relabel(label, new)
-            return Renamed(new, items.count(ItemFilter("item", new)), dropped, merged)
+            done = Renamed(new, items.count(ItemFilter("item", new)), dropped, merged)
+            told = {"to": new, "items": done.items, "dropped": dropped, "merged": merged}
+            record(session, "label_renamed", gallery=gallery, subject=label, **told)
+            return done
 
     def delete_label(self, gallery: str, label: str) -> int:
         """Delete all items of a label; returns how many.
@@ -184,6 +194,7 @@ class GalleryService:
             items = ItemRepository(session, row)
             _require_label(items, row, label_of(label))
             count, shas = items.remove(wanted, galleries.next_change(row, items=True))
+            record(session, "label_deleted", gallery=gallery, subject=wanted.label, items=count)
         self._discard(shas)
         return count
 
