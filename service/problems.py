@@ -87,9 +87,10 @@ def describe(document: dict[str, Any]) -> None:
     """Say in an OpenAPI document that errors come as problem+json; FastAPI can only describe one media type a call."""
     for calls in document["paths"].values():
         for call in calls.values():
-            content = call["responses"]["default"]["content"]
-            if "application/json" in content:
-                content[MEDIA_TYPE] = content.pop("application/json")
+            for status, answer in call["responses"].items():
+                content = answer.get("content", {})
+                if status[0] not in "123" and "application/json" in content:
+                    content[MEDIA_TYPE] = content.pop("application/json")
 
 
 def status_of(error: WhichoneError) -> int:

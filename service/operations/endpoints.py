@@ -20,10 +20,7 @@ __all__ = ["router"]
 router = APIRouter(responses=PROBLEM_RESPONSES)
 
 _NOT_READY: dict[int | str, dict[str, Any]] = {
-    503: {
-        "description": "Not ready; `checks` says what is missing.",
-        "content": {"application/problem+json": {"schema": NotReady.model_json_schema()}},
-    }
+    503: {"model": NotReady, "description": "Not ready; `checks` says what is missing."}
 }
 _METRICS: dict[int | str, dict[str, Any]] = {
     200: {"description": "Prometheus's text format.", "content": {"text/plain": {"schema": {"type": "string"}}}}
