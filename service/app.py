@@ -13,6 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 from structlog.typing import FilteringBoundLogger
 
 from service import problems
+from service.audit.endpoints import router as audit
 from service.gallery.calibrator import Calibrator
 from service.gallery.endpoints import router as items
 from service.gallery.gallery_endpoints import router as galleries
@@ -80,7 +81,7 @@ def create_app(settings: Settings, *, prepared: Workspace | None = None, shared_
     )
     app.state.rates = RateLimiter()
     problems.install(app)
-    for router in (recognition, items, galleries, pins, operations):
+    for router in (recognition, items, galleries, pins, audit, operations):
         app.include_router(router)
     app.add_middleware(BodyLimit, max_bytes=settings.max_request_bytes, timeout=settings.body_timeout)
     if settings.origins:

@@ -15,6 +15,8 @@ WhichoneError
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 from embedding.errors import InputError, WhichoneError
 
 __all__ = [
@@ -151,9 +153,23 @@ class NotFound(WhichoneError):
 
 
 class UnknownGallery(NotFound):
-    """No gallery of this name."""
+    """No gallery of this name. The message lists those that there are."""
 
     code = "unknown_gallery"
+
+    @classmethod
+    def among(cls, name: str, existing: Iterable[str]) -> UnknownGallery:
+        """The error for somebody who may know which galleries there are."""
+        names = sorted(existing)
+        listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+        there = f"; there are: {listed}" if names else ""
+        return cls(
+            f"there is no gallery {name!r}{there}. Adding a photo to it makes it", gallery=name, existing=names[:100]
+        )
+
+    def told_to(self, galleries: Collection[str]) -> UnknownGallery:
+        """The same error for somebody who may know of these galleries only."""
+        return self.among(self.details["gallery"], [name for name in self.details.get("existing", ()) if name in galleries])
 
 
 class UnknownItem(NotFound):

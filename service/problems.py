@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from embedding.errors import WhichoneError
+from service.errors import UnknownGallery
 
 __all__ = [
     "PROBLEM_RESPONSES",
@@ -148,6 +149,9 @@ def _request_id(request: Request) -> str | None:
 def _on_domain_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, WhichoneError)  # noqa: S101  for mypy: registered for this class only
     request.state.error = error  # for the log
+    known: Collection[str] | None = getattr(request.state, "galleries", None)
+    if known is not None and isinstance(error, UnknownGallery):
+        error = error.told_to(known)
     return problem(status_of(error), error.code, error.message, _request_id(request), **error.details)
 
 

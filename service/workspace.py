@@ -34,6 +34,7 @@ from index.filter import Filter
 from index.generation import Checked
 from index.search_inside import Search
 from index.verification import Verifier, verifier_named
+from service.audit.service import AuditService
 from service.database import Database
 from service.errors import FieldInvalid, PhotoLost
 from service.gallery.enrolment import Enrolled, Enrolment, PhotoSource
@@ -116,6 +117,7 @@ class Workspace:
         self.database = Database(settings)
         self.photos = PhotoStore(settings.data / "photos")
         self.keys = KeyService(self.database)
+        self.audit = AuditService(self.database)
         self.pins = Pins(self.database, self.photos, lambda: self.embedder)
         self.gallery = GalleryService(self.database, self.photos, lambda: self.verifier.method)
 

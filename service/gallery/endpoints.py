@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from service.auth import AsAdmin, AsReader
+from service.auth import AsIndexer, AsReader
 from service.dependencies import CurrentGate, CurrentWorkspace, GalleryName
 from service.errors import FieldInvalid
 from service.forms import UploadSource, read_form
@@ -36,7 +36,7 @@ def _form_body(properties: dict[str, Any], required: list[str]) -> dict[str, Any
 @router.post(
     "/index",
     status_code=201,
-    dependencies=[AsAdmin],
+    dependencies=[AsIndexer],
     openapi_extra=_form_body(
         {
             "label": _TEXT,
@@ -77,7 +77,7 @@ async def add_items(
 @router.post(
     "/index/distractors",
     status_code=201,
-    dependencies=[AsAdmin],
+    dependencies=[AsIndexer],
     openapi_extra=_form_body({"images": _FILES}, ["images"]),
 )
 async def add_distractors(
@@ -133,7 +133,7 @@ def get_image(workspace: CurrentWorkspace, id: str, gallery: GalleryName = DEFAU
     return Response(photo, media_type=media_type, headers=headers)
 
 
-@router.patch("/index/{id}", dependencies=[AsAdmin])
+@router.patch("/index/{id}", dependencies=[AsIndexer])
 def change_item(
     workspace: CurrentWorkspace,
     id: str,  # noqa: A002
@@ -148,7 +148,7 @@ def change_item(
     return schemas.ItemInfo.of(workspace.gallery.change(gallery, id, change))
 
 
-@router.delete("/index/{id}", status_code=204, dependencies=[AsAdmin])
+@router.delete("/index/{id}", status_code=204, dependencies=[AsIndexer])
 def delete_item(workspace: CurrentWorkspace, id: str, gallery: GalleryName = DEFAULT_GALLERY) -> None:  # noqa: A002
     """Delete an item, and its photo unless another item shows the same."""
     workspace.gallery.delete(gallery, id)
@@ -161,7 +161,7 @@ def list_labels(workspace: CurrentWorkspace, gallery: GalleryName = DEFAULT_GALL
     return schemas.LabelList(labels=[schemas.LabelCount(label=label, items=items) for label, items in labels])
 
 
-@router.patch("/labels/{label:path}", dependencies=[AsAdmin])
+@router.patch("/labels/{label:path}", dependencies=[AsIndexer])
 def rename_label(
     workspace: CurrentWorkspace, label: str, patch: schemas.LabelPatch, gallery: GalleryName = DEFAULT_GALLERY
 ) -> schemas.LabelRenamed:
@@ -170,7 +170,7 @@ def rename_label(
     return schemas.LabelRenamed(label=done.label, items=done.items, dropped=done.dropped, merged=done.merged)
 
 
-@router.delete("/labels/{label:path}", dependencies=[AsAdmin])
+@router.delete("/labels/{label:path}", dependencies=[AsIndexer])
 def delete_label(
     workspace: CurrentWorkspace, label: str, gallery: GalleryName = DEFAULT_GALLERY
 ) -> schemas.LabelRemoved:

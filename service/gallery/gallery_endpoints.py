@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from index.engines import spec_text
 from index.generation import Generation
-from service.auth import AsAdmin, AsReader
+from service.auth import AsAdmin, Reader
 from service.dependencies import CurrentWorkspace
 from service.gallery import schemas
 from service.models import Gallery
@@ -18,10 +18,11 @@ __all__ = ["router"]
 router = APIRouter(prefix="/galleries", responses=PROBLEM_RESPONSES)
 
 
-@router.get("", dependencies=[AsReader])
-def list_galleries(workspace: CurrentWorkspace) -> schemas.GalleryList:
-    """Every gallery and how it stands."""
-    return schemas.GalleryList(galleries=[_info(workspace, row) for row in workspace.galleries.rows()])
+@router.get("")
+def list_galleries(workspace: CurrentWorkspace, key: Reader) -> schemas.GalleryList:
+    """Every gallery that the key is for, and how it stands."""
+    rows = [row for row in workspace.galleries.rows() if key is None or key.sees(row.name)]
+    return schemas.GalleryList(galleries=[_info(workspace, row) for row in rows])
 
 
 @router.post("/{name}/calibrate", dependencies=[AsAdmin])

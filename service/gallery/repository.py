@@ -171,11 +171,5 @@ def existing(repository: GalleryRepository, name: str) -> Gallery:
     """
     row = repository.by_name(gallery_name(name))
     if row is None:
-        names = [gallery.name for gallery in repository.all()]
-        listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-        raise UnknownGallery(
-            f"there is no gallery {name!r}; there are: {listed}. Adding a photo to it makes it",
-            gallery=name,
-            existing=names[:100],
-        )
+        raise UnknownGallery.among(name, [gallery.name for gallery in repository.all()])
     return row
