@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -23,7 +23,7 @@ from service.models import Gallery, ItemRow
 from service.photo_embedding import EmbeddedItem, PhotoEmbedder
 from service.photos import PhotoStore, sha256_of
 
-__all__ = ["Enrolled", "Enrolment", "Kind", "PhotoSource", "open_gallery"]
+__all__ = ["Enrolled", "Enrolment", "Kind", "PhotoSource", "Prepared", "open_gallery"]
 
 Kind = Literal["item", "distractor"]
 
@@ -67,12 +67,17 @@ class _Vanished(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
+class Prepared:
     """A photo on its way; `embedded` is None when the gallery seems to have it."""
 
+    wanted: _Wanted
     source: PhotoSource
     sha256: str
     embedded: EmbeddedItem | None
+
+
+Within = Callable[[Session, Sequence[Enrolled]], None]
+"""Writes more in the transaction that adds photos, and knows what became of them."""
 
 
 class Enrolment:
@@ -120,35 +125,64 @@ class Enrolment:
             InvalidGalleryName, InvalidLabel, FieldInvalid, BundleMismatch, DatabaseUnavailable, DiskFull; ImageError,
             whose details name the photo's field and file.
         """
-        gallery_name(gallery)
-        kind: Kind = "distractor" if label is None else "item"
-        kept_label = "" if label is None else label_of(label)
-        kept_id = None if external_id is None else external_id_of(external_id)
-        wanted = _Wanted(gallery, kind, kept_label, kept_id, metadata or {})
+        wanted = _checked(gallery, label, external_id, metadata)
         try:
-            return self._commit(wanted, self._prepare(wanted, sources, trust_known=True))
+            return self._commit(gallery, self._prepare(wanted, sources, trust_known=True))
         except _Vanished:  # a photo that the gallery had was deleted while this request was on its way
-            return self._commit(wanted, self._prepare(wanted, sources, trust_known=False))
+            return self._commit(gallery, self._prepare(wanted, sources, trust_known=False))
 
-    def _commit(self, wanted: _Wanted, prepared: Sequence[_Prepared]) -> list[Enrolled]:
+    def prepare(
+        self,
+        gallery: str,
+        label: str | None,
+        source: PhotoSource,
+        *,
+        external_id: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> Prepared:
+        """Decode and embed one photo of an import; nothing is written before it is given to `add`.
+
+        Raises: see `enrol`.
+        """
+        wanted = _checked(gallery, label, external_id, metadata)
+        [prepared] = self._prepare(wanted, [source], trust_known=True)
+        return prepared
+
+    def add(self, gallery: str, prepared: Sequence[Prepared], within: Within) -> list[Enrolled]:
+        """Add prepared photos to their gallery in one transaction.
+
+        Args:
+            within: what else belongs into it; may be called twice, and raise, and then nothing is added.
+
+        Raises: see `enrol`.
+        """
+        try:
+            return self._commit(gallery, prepared, within)
+        except _Vanished:
+            anew = [self._prepare(photo.wanted, [photo.source], trust_known=False)[0] for photo in prepared]
+            return self._commit(gallery, anew, within)
+
+    def _commit(self, gallery: str, prepared: Sequence[Prepared], within: Within | None = None) -> list[Enrolled]:
         with told_when_full("a photo"), self._photos.adding():
             for photo in prepared:
                 self._photos.put(photo.source.read())
             with self._database.write() as session:
-                row = open_gallery(session, wanted.gallery, self._model, self._far_budget)
-                writer = _Writer(session, row, wanted)
+                row = open_gallery(session, gallery, self._model, self._far_budget)
+                writer = _Writer(session, row)
                 enrolled = [writer.add(photo) for photo in prepared]
-                _record(session, wanted, enrolled)
+                _record(session, prepared, enrolled)
+                if within is not None:
+                    within(session, enrolled)
                 return enrolled
 
-    def _prepare(self, wanted: _Wanted, sources: Sequence[PhotoSource], *, trust_known: bool) -> list[_Prepared]:
+    def _prepare(self, wanted: _Wanted, sources: Sequence[PhotoSource], *, trust_known: bool) -> list[Prepared]:
         row, views = self._look_up(wanted.gallery)
 
-        def prepare(place: int, source: PhotoSource) -> _Prepared:
+        def prepare(place: int, source: PhotoSource) -> Prepared:
             data = source.read()
             sha256 = sha256_of(data)
             if trust_known and row is not None and self._has(row, wanted, sha256):
-                return _Prepared(source, sha256, None)
+                return Prepared(wanted, source, sha256, None)
             seed = int(sha256[:8], 16) if place < views else None
             try:
                 item = wanted.kind == "item"
@@ -156,7 +190,7 @@ class Enrolment:
             except WhichoneError as error:
                 _name_photo(error, source, place, len(sources))
                 raise
-            return _Prepared(source, sha256, embedded)
+            return Prepared(wanted, source, sha256, embedded)
 
         with ThreadPoolExecutor(min(self._side_by_side, len(sources)) or 1, thread_name_prefix="enrol") as threads:
             # At an error the first one's is told, and photos that were not begun are not.
@@ -181,36 +215,35 @@ class Enrolment:
 class _Writer:
     """The rows of one request, inside its transaction; a change number is taken only when something changes."""
 
-    def __init__(self, session: Session, gallery: Gallery, wanted: _Wanted) -> None:
+    def __init__(self, session: Session, gallery: Gallery) -> None:
         self._galleries = GalleryRepository(session)
         self._items = ItemRepository(session, gallery)
         self._gallery = gallery
-        self._wanted = wanted
         self._change: int | None = None
 
-    def add(self, photo: _Prepared) -> Enrolled:
+    def add(self, photo: Prepared) -> Enrolled:
         """Add a photo, or find it there."""
-        wanted = self._wanted
+        wanted = photo.wanted
         known = self._items.of_photo(wanted.kind, wanted.label, photo.sha256)
         if known is not None:
             return Enrolled(known.id, known.label or None, photo.sha256, duplicate=True)
         if photo.embedded is None:
             raise _Vanished
-        row = self._row(photo.sha256, photo.embedded)
+        row = self._row(wanted, photo.sha256, photo.embedded)
         self._items.add(row)
         return Enrolled(row.id, row.label or None, photo.sha256, duplicate=False)
 
-    def _row(self, sha256: str, embedded: EmbeddedItem) -> ItemRow:
+    def _row(self, wanted: _Wanted, sha256: str, embedded: EmbeddedItem) -> ItemRow:
         if self._change is None:
             self._change = self._galleries.next_change(self._gallery, items=True)
         return ItemRow(
             id=uuid.uuid4().hex,
             gallery_id=self._gallery.id,
-            kind=self._wanted.kind,
-            label=self._wanted.label,
+            kind=wanted.kind,
+            label=wanted.label,
             image_sha256=sha256,
-            external_id=self._wanted.external_id,
-            item_metadata=self._wanted.metadata,
+            external_id=wanted.external_id,
+            item_metadata=wanted.metadata,
             embedding=embedded.embedding.astype("<f4").tobytes(),
             views=embedded.views.astype("<f4").tobytes(),
             local=embedded.local,
@@ -220,20 +253,28 @@ class _Writer:
         )
 
 
-def _record(session: Session, wanted: _Wanted, enrolled: Sequence[Enrolled]) -> None:
-    """Write down what was added, if anything was."""
-    new = [photo.sha256 for photo in enrolled if not photo.duplicate]
-    if new:
-        action: Action = "items_added" if wanted.kind == "item" else "distractors_added"
-        record(
-            session,
-            action,
-            gallery=wanted.gallery,
-            subject=wanted.label or None,
-            items=len(new),
-            duplicates=len(enrolled) - len(new),
-            sha256=new,
-        )
+def _record(session: Session, prepared: Sequence[Prepared], enrolled: Sequence[Enrolled]) -> None:
+    """Write down what was added, if anything was, an entry for each label."""
+    for wanted in dict.fromkeys((photo.wanted.gallery, photo.wanted.kind, photo.wanted.label) for photo in prepared):
+        gallery, kind, label = wanted
+        same = [
+            done
+            for photo, done in zip(prepared, enrolled, strict=True)
+            if (photo.wanted.kind, photo.wanted.label) == (kind, label)
+        ]
+        new = [done.sha256 for done in same if not done.duplicate]
+        if new:
+            action: Action = "items_added" if kind == "item" else "distractors_added"
+            counts = {"items": len(new), "duplicates": len(same) - len(new)}
+            record(session, action, gallery=gallery, subject=label or None, sha256=new, **counts)
+
+
+def _checked(gallery: str, label: str | None, external_id: str | None, metadata: dict[str, Any] | None) -> _Wanted:
+    gallery_name(gallery)
+    kind: Kind = "distractor" if label is None else "item"
+    kept_label = "" if label is None else label_of(label)
+    kept_id = None if external_id is None else external_id_of(external_id)
+    return _Wanted(gallery, kind, kept_label, kept_id, metadata or {})
 
 
 def open_gallery(session: Session, name: str, model: Model, far_budget: float) -> Gallery:
