@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from cli import asking, bundle, evaluation, gallery, installation, keys, protocols, training
+from cli import asking, audit, bundle, evaluation, gallery, installation, keys, protocols, training
 from cli.ending import ended
 from cli.options import STYLE
 
@@ -29,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     **STYLE,
 )
-for verbs in (asking.app, evaluation.app, training.app, installation.app):
+for verbs in (asking.app, evaluation.app, training.app, installation.app, audit.app):
     app.add_typer(verbs)
 for name, verbs in {
     "index": gallery.app,

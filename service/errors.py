@@ -169,7 +169,8 @@ class UnknownGallery(NotFound):
 
     def told_to(self, galleries: Collection[str]) -> UnknownGallery:
         """The same error for somebody who may know of these galleries only."""
-        return self.among(self.details["gallery"], [name for name in self.details.get("existing", ()) if name in galleries])
+        existing = self.details.get("existing", ())
+        return self.among(self.details["gallery"], [name for name in existing if name in galleries])
 
 
 class UnknownItem(NotFound):

@@ -1,4 +1,4 @@
-"""The data folder and its keys, for verbs that load no model: this imports little, so that they are quick."""
+"""The data folder and its database, for verbs that load no model: this imports little, so that they are quick."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from service.database import Database
 from service.keys.service import KeyService
 from service.settings import Settings
 
-__all__ = ["NoDataFolder", "opened_keys", "require_data_folder"]
+__all__ = ["NoDataFolder", "opened_database", "opened_keys", "require_data_folder"]
 
 
 class NoDataFolder(WhichoneError):
@@ -34,8 +34,8 @@ def require_data_folder(settings: Settings) -> None:
 
 
 @contextmanager
-def opened_keys(settings: Settings, *, make: bool = False) -> Iterator[KeyService]:
-    """The keys of a data folder, which is made if it is not there and `make` says so. No bundle is opened.
+def opened_database(settings: Settings, *, make: bool = False) -> Iterator[Database]:
+    """The database of a data folder, which is made if it is not there and `make` says so. No bundle is opened.
 
     Raises:
         NoDataFolder: there is no such folder, and none is to be made.
@@ -47,6 +47,16 @@ def opened_keys(settings: Settings, *, make: bool = False) -> Iterator[KeyServic
     database = Database(settings)
     try:
         database.migrate()
-        yield KeyService(database)
+        yield database
     finally:
         database.close()
+
+
+@contextmanager
+def opened_keys(settings: Settings, *, make: bool = False) -> Iterator[KeyService]:
+    """The keys of a data folder.
+
+    Raises: see `opened_database`.
+    """
+    with opened_database(settings, make=make) as database:
+        yield KeyService(database)

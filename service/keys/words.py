@@ -1,4 +1,4 @@
-"""How an end and a grace are written: `90d`, `24h`, `2027-01-31`."""
+"""How an end, a beginning and a length of time are written: `90d`, `24h`, `2027-01-31`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from service.errors import FieldInvalid
 
-__all__ = ["duration_of", "end_of"]
+__all__ = ["duration_of", "end_of", "start_of"]
 
 _UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION = re.compile(r"([0-9]{1,6})(s|min|h|d|w)?")
@@ -35,16 +35,33 @@ def end_of(text: str, now: datetime) -> datetime:
     Raises:
         FieldInvalid: none of these, or not in the future.
     """
-    try:
-        moment = datetime.fromisoformat(text.strip())
-        end = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        try:
-            end = now + duration_of(text, "expires")
-        except FieldInvalid as error:
-            raise FieldInvalid(
-                f"`expires` is a length of time like 90d, or a date like 2027-01-31; got {text[:40]!r}", field="expires"
-            ) from error
+    end = _moment(text) or now + _length(text, "expires")
     if end <= now:
         raise FieldInvalid(f"`expires` must lie in the future; {text[:40]!r} does not", field="expires")
     return end
+
+
+def start_of(text: str, now: datetime) -> datetime:
+    """The moment that lies so long ago, or a date or moment (UTC where it says no zone).
+
+    Raises:
+        FieldInvalid: none of these.
+    """
+    return _moment(text) or now - _length(text, "since")
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _length(text: str, field: str) -> timedelta:
+    try:
+        return duration_of(text, field)
+    except FieldInvalid as error:
+        raise FieldInvalid(
+            f"`{field}` is a length of time like 90d, or a date like 2027-01-31; got {text[:40]!r}", field=field
+        ) from error
