@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,18 +17,25 @@ class BodyLimit:
 
     What is over the limit is read on and thrown away for as much again, so that a client that is still sending gets to
     see the answer instead of a broken connection.
+
+    Args:
+        larger: by path, the limit of calls that take more than the others.
     """
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, timeout: float) -> None:
+    def __init__(
+        self, app: ASGIApp, *, max_bytes: int, timeout: float, larger: Mapping[str, int] | None = None
+    ) -> None:
         self._app = app
         self._max_bytes = max_bytes
         self._timeout = timeout
+        self._larger = larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with a `receive` that raises RequestTooLarge and SlowRequest."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        limit = self._larger.get(scope["path"], self._max_bytes)
         counted = 0
         complete = False
 
@@ -39,11 +47,11 @@ class BodyLimit:
             if message["type"] == "http.request":
                 counted += len(message.get("body", b""))
                 complete = not message.get("more_body", False)
-            if counted > self._max_bytes:
+            if counted > limit:
                 await self._drain(receive, complete)
                 complete = True
                 raise RequestTooLarge(
-                    f"a request may have {self._max_bytes} bytes; send fewer photos at a time", limit=self._max_bytes
+                    f"a request may have {limit} bytes here; send fewer photos at a time", limit=limit
                 )
             return message
 

@@ -150,6 +150,22 @@ class Settings(BaseSettings):
     max_images_per_request: Count = Field(32, description="Photos in one POST /index or POST /recognize/batch.")
     max_request_bytes: Count = Field(64 * 2**20, description="Largest request body, in bytes, however it is sent.")
     max_metadata_bytes: Count = Field(16 * 2**10, description="Largest `metadata` of an item, in bytes of JSON.")
+    import_root: Path | None = Field(
+        None,
+        description="Folder beneath which POST /index/import may be told to import folders and CSVs. Unset: it takes "
+        "archives alone.",
+    )
+    max_import_bytes: Count = Field(
+        2**30, description="Largest archive of POST /index/import, in bytes; unpacked it may have four times as many."
+    )
+    run_jobs: bool = Field(
+        True, description="Whether servers work on imports. If not, `whichone worker` does, on the same data folder."
+    )
+    job_lease: float = Field(
+        15.0,
+        ge=1,
+        description="Seconds after which another process takes over an import whose process is gone.",
+    )
     body_timeout: float = Field(
         30.0, gt=0, description="Seconds without a byte after which a request's body is given up."
     )
