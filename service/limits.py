@@ -13,10 +13,11 @@ __all__ = ["BodyLimit"]
 
 
 class BodyLimit:
-    """ASGI middleware that counts the bytes that really come.
+    """ASGI middleware that counts the bytes that really come; none is read of a body that says itself that it is over
+    the limit.
 
-    What is over the limit is read on and thrown away for as much again, so that a client that is still sending gets to
-    see the answer instead of a broken connection.
+    What is over it without having said so is read on and thrown away for as much again, so that a client that is still
+    sending gets to see the answer instead of a broken connection.
 
     Args:
         larger: by path, the limit of calls that take more than the others.
@@ -36,11 +37,15 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         limit = self._larger.get(scope["path"], self._max_bytes)
+        declared = _content_length(scope)
         counted = 0
         complete = False
 
         async def limited() -> Message:
             nonlocal counted, complete
+            if declared > limit and counted == 0 and not complete:
+                complete = True
+                raise _too_large(limit)
             if complete:  # nothing but a disconnect can come now, and that may take its time
                 return await receive()
             message = await self._next(receive)
@@ -50,9 +55,7 @@ class BodyLimit:
             if counted > limit:
                 await self._drain(receive, complete)
                 complete = True
-                raise RequestTooLarge(
-                    f"a request may have {limit} bytes here; send fewer photos at a time", limit=limit
-                )
+                raise _too_large(limit)
             return message
 
         await self._app(scope, limited, send)
@@ -71,3 +74,13 @@ class BodyLimit:
                 return
             left -= len(message.get("body", b""))
             complete = not message.get("more_body", False)
+
+
+def _content_length(scope: Scope) -> int:
+    """What the request's headers say; 0 where they say nothing, and the bytes alone tell."""
+    said = [value for name, value in scope["headers"] if name == b"content-length"]
+    return int(said[0]) if said and said[0].isdigit() else 0
+
+
+def _too_large(limit: int) -> RequestTooLarge:
+    return RequestTooLarge(f"a request may have {limit} bytes here; send fewer photos at a time", limit=limit)
