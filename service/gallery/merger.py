@@ -14,7 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from embedding.errors import WhichoneError
 from service.audit.actor import SERVER, act_as
-from service.errors import GalleryPinned
+from service.errors import GalleryPinned, PinsBroken
 from service.gallery.galleries import Galleries
 from service.gallery.replica import Replica, State
 from service.locks import try_file_lock
@@ -76,7 +76,10 @@ class Merger:
         began = time.monotonic()
         try:
             self._look_at(replica)
-        except WhichoneError as error:  # such as a full disk, or a pin that the new generation breaks
+        except PinsBroken as error:  # whose message names labels
+            pins = [answer["id"] for answer in error.details["broken"]]
+            self._log.warning("merge failed", gallery=replica.name, code=error.code, pins=pins)
+        except WhichoneError as error:  # such as a full disk
             self._log.warning("merge failed", gallery=replica.name, code=error.code, detail=error.message)
         except Exception:
             self._log.exception("merge failed unexpectedly", gallery=replica.name)

@@ -71,7 +71,7 @@ def _galleries(workspace: Workspace, names: list[str]) -> Check:
     for name in names:
         try:
             replica = workspace.galleries.replica(name)
-            if replica.standing() is None:  # made by another process since the start
+            if replica.change < 0:  # made by another process since the start
                 replica.catch_up()
         except WhichoneError as error:
             failures.append((name, error))
