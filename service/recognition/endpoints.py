@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 
 from embedding.errors import WhichoneError
-from service.auth import AsRecognizer, Header, require_reader
+from service.auth import AsRecognizer, Header, charge, require_reader
 from service.dependencies import CurrentGate, CurrentMetrics, CurrentWorkspace, GalleryName
 from service.gallery.enrolment import PhotoSource
 from service.gallery.galleries import DEFAULT_GALLERY
@@ -64,6 +64,7 @@ async def recognize_batch(
     """The same about several photos. Each is answered as if it were asked about alone, or has a problem of its own."""
     most = workspace.settings.max_images_per_request
     async with gate.admit(request) as admission, asked_of_several(request, most) as question:
+        charge(request, len(question.photos) - 1)
         if question.options.explain:
             await run_in_threadpool(require_reader, workspace, key)
         await run_in_threadpool(workspace.galleries.replica, gallery)  # a gallery that is not there is no photo's fault
