@@ -21,6 +21,9 @@ from service.gallery.merger import Merger
 from service.gallery.pin_endpoints import router as pins
 from service.gate import Gate
 from service.headers import AnswerHeaders, allow_origins
+from service.jobs.endpoints import IMPORT_PATH
+from service.jobs.endpoints import router as jobs
+from service.jobs.runner import JobRunner
 from service.keys.uses import UseWriter
 from service.limits import BodyLimit
 from service.logs import make_log
@@ -81,9 +84,14 @@ def create_app(settings: Settings, *, prepared: Workspace | None = None, shared_
     )
     app.state.rates = RateLimiter()
     problems.install(app)
-    for router in (recognition, items, galleries, pins, audit, operations):
+    for router in (recognition, items, jobs, galleries, pins, audit, operations):
         app.include_router(router)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_request_bytes, timeout=settings.body_timeout)
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=settings.max_request_bytes,
+        timeout=settings.body_timeout,
+        larger={IMPORT_PATH: settings.max_import_bytes},
+    )
     if settings.origins:
         allow_origins(app, settings.origins)
     app.add_middleware(Telemetry, log=log, metrics=metrics, traces=traces)
@@ -107,34 +115,43 @@ def prepare(workspace: Workspace) -> None:
     workspace.start()
 
 
+_Worker = Calibrator | UseWriter | Merger | JobRunner
+
+
+def _workers(workspace: Workspace, log: FilteringBoundLogger) -> list[_Worker]:
+    """What goes on in the background, besides requests."""
+    workers: list[_Worker] = [
+        Calibrator(workspace.galleries, log),
+        UseWriter(workspace.keys.uses, log),
+        Merger(workspace.galleries, log, after=workspace.settings.merge_after),
+    ]
+    return [*workers, JobRunner(workspace, log)] if workspace.settings.run_jobs else workers
+
+
 def _lifespan(
     workspace: Workspace, log: FilteringBoundLogger, metrics: Metrics
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        working: list[Calibrator | Merger | UseWriter] = []
+        working: list[_Worker] = []
         try:
             if not workspace.started:
                 await run_in_threadpool(prepare, workspace)
             app.state.workspace = workspace
             metrics.watch(workspace, log)
             workspace.embedder.observer = metrics
-            for worker in (
-                Calibrator(workspace.galleries, log),
-                UseWriter(workspace.keys.uses, log),
-                Merger(workspace.galleries, log, after=workspace.settings.merge_after),
-            ):
+            for worker in _workers(workspace, log):
                 worker.start()
                 working.append(worker)
             log.info("ready", model=workspace.bundle.id, galleries=len(workspace.galleries.replicas()))
             with app.state.shutdown.announced():
                 yield
         finally:
+            for worker in reversed(working):
+                await run_in_threadpool(worker.stop)
             await run_in_threadpool(metrics.close)
             if app.state.traces is not None:
                 await run_in_threadpool(app.state.traces.close)
-            for worker in working:
-                await run_in_threadpool(worker.stop)
             await run_in_threadpool(workspace.close)
 
     return lifespan

@@ -20,7 +20,8 @@ class BodyLimit:
     sending gets to see the answer instead of a broken connection.
 
     Args:
-        larger: by path, the limit of calls that take more than the others.
+        larger: by path, the limit of calls that take larger forms than the others; such a form is written to disk as
+            it comes, and anything else that is sent there is not.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._larger.get(scope["path"], self._max_bytes)
+        limit = self._larger.get(scope["path"], self._max_bytes) if _is_form(scope) else self._max_bytes
         declared = _content_length(scope)
         counted = 0
         complete = False
@@ -74,6 +75,11 @@ class BodyLimit:
                 return
             left -= len(message.get("body", b""))
             complete = not message.get("more_body", False)
+
+
+def _is_form(scope: Scope) -> bool:
+    said = [value for name, value in scope["headers"] if name == b"content-type"]
+    return bool(said) and said[0].startswith(b"multipart/form-data")  # the first is the one that is read by
 
 
 def _content_length(scope: Scope) -> int:

@@ -47,6 +47,7 @@ from service.gallery.refresh import FeatureRefresh
 from service.gallery.replica import Model
 from service.gallery.repository import GalleryRepository
 from service.gallery.service import GalleryService
+from service.jobs.service import Jobs
 from service.keys.service import KeyService
 from service.photo_embedding import PhotoEmbedder
 from service.photos import PhotoStore
@@ -118,6 +119,7 @@ class Workspace:
         self.photos = PhotoStore(settings.data / "photos")
         self.keys = KeyService(self.database)
         self.audit = AuditService(self.database)
+        self.jobs = Jobs(self.database, settings)
         self.pins = Pins(self.database, self.photos, lambda: self.embedder)
         self.gallery = GalleryService(self.database, self.photos, lambda: self.verifier.method)
 
