@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from structlog.typing import FilteringBoundLogger
 
 from embedding.errors import WhichoneError
+from service.audit.actor import SERVER, act_as
 
 __all__ = ["BackgroundThread"]
 
@@ -42,6 +43,7 @@ class BackgroundThread(ABC):
         self._thread.join()
 
     def _work(self) -> None:
+        act_as(SERVER)
         while not self._stop.wait(self._tick):
             try:
                 self.look()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from structlog.typing import FilteringBoundLogger
 
 from embedding.errors import WhichoneError
+from service.background import BackgroundThread
 from service.database import Database
 from service.keys.repository import KeyRepository
 
@@ -67,33 +69,19 @@ class KeyUses:
         return len(due)
 
 
-class UseWriter:
-    """A thread that writes what was noted."""
+class UseWriter(BackgroundThread):
+    """A thread that writes what was noted, and at its end all of it."""
 
     def __init__(self, uses: KeyUses, log: FilteringBoundLogger) -> None:
+        super().__init__("key uses", "writing the last use of keys", _TICK, log)
         self._uses = uses
-        self._log = log
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="key uses", daemon=True)
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+    def look(self) -> None:
+        """Write what is due."""
+        self._uses.write()
 
     def stop(self) -> None:
-        """End, once what was noted is written."""
-        self._stop.set()
-        self._thread.join()
-
-    def _work(self) -> None:
-        while not self._stop.wait(_TICK):
-            self._try()
-        self._try(all_of_them=True)
-
-    def _try(self, *, all_of_them: bool = False) -> None:
-        try:
-            self._uses.write(all_of_them=all_of_them)
-        except WhichoneError as error:  # such as a database that is away for a moment: it is tried again
-            self._log.warning("last use of keys not written", code=error.code, detail=error.message)
-        except Exception:
-            self._log.exception("last use of keys not written")
+        """End; what was noted since is written as far as the database takes it."""
+        super().stop()
+        with suppress(WhichoneError):
+            self._uses.write(all_of_them=True)
