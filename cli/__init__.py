@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from cli import asking, audit, bundle, evaluation, gallery, installation, keys, protocols, training
+from cli import asking, audit, bundle, evaluation, gallery, installation, jobs, keys, protocols, training
 from cli.ending import ended
 from cli.options import STYLE
 
@@ -29,12 +29,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     **STYLE,
 )
-for verbs in (asking.app, evaluation.app, training.app, installation.app, audit.app):
+for verbs in (asking.app, evaluation.app, training.app, installation.app, audit.app, jobs.worker):
     app.add_typer(verbs)
 for name, verbs in {
     "index": gallery.app,
     "protocol": protocols.app,
     "data": training.data_app,
+    "jobs": jobs.app,
     "keys": keys.app,
     "bundle": bundle.app,
 }.items():

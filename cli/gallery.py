@@ -19,20 +19,23 @@ app = typer.Typer(help="The photos to recognise from, and the index made of them
     epilog=examples(
         "whichone index add cup1.jpg cup2.jpg --label cup",
         "whichone index add my-photos            [dim]# one sub-folder a label[/dim]",
-        "whichone index add photos.csv           [dim]# columns path,label[/dim]",
+        "whichone index add photos.csv           [dim]# columns path,label; external_id,metadata if you like[/dim]",
+        "whichone index add photos.zip           [dim]# one folder a label, or an items.csv in it[/dim]",
         "whichone index add shelves/ --distractors",
     ),
 )
 def index_add(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Photos, folders, or CSVs with path,label.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Photos, folders, zips, or CSVs with path,label.")
+    ],
     label: Annotated[str | None, typer.Option("--label", "-l", help="What all these photos show.")] = None,
     distractors: Annotated[bool, typer.Option("--distractors", help="The photos show nothing of the gallery.")] = False,
     data: Data = None,
     gallery: Gallery = "default",
     as_json: AsJson = False,
 ) -> None:
-    """Add photos to a gallery. The same photo and label twice is one item."""
-    from service.commands.gallery import add_photos
+    """Add photos to a gallery. The same photo and label twice is one item. One that cannot be used stops no other."""
+    from service.commands.adding import add_photos
 
     add_photos(settings_of(data), paths, gallery=gallery, label=label, distractors=distractors, as_json=as_json)
 

@@ -82,6 +82,7 @@ def create_app(settings: Settings, *, prepared: Workspace | None = None, shared_
     metrics.gauges.watch_queue(
         lambda: app.state.gate.inside, lambda: {lane: workspace.turns.waiting(lane) for lane in LANES}
     )
+    metrics.gauges.watch_jobs(workspace.jobs.by_state)
     app.state.rates = RateLimiter()
     problems.install(app)
     for router in (recognition, items, jobs, galleries, pins, audit, operations):

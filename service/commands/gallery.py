@@ -3,43 +3,32 @@
 from __future__ import annotations
 
 import difflib
-from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
 from embedding.errors import InputError
-from embedding.images import ImageError
-from service.commands.folder import collect, opened
+from service.commands.folder import opened
 from service.commands.terminal import note, print_json, progress_bar, stdout
-from service.errors import BundleMismatch, FieldInvalid, StorageError, UnknownLabel
-from service.gallery.enrolment import Enrolled
+from service.errors import BundleMismatch, StorageError, UnknownLabel
 from service.gallery.item_repository import ItemFilter
 from service.gallery.schemas import ChoiceInfo
 from service.settings import Settings
-from service.workspace import Workspace, open_workspace
+from service.workspace import Workspace
 
 __all__ = [
-    "PhotosNotAdded",
     "PhotosLost",
-    "add_photos",
     "list_galleries",
     "list_items",
     "list_labels",
+    "recalibrate",
     "refresh",
     "remove_items",
 ]
 
 PAGE = 500
-
-
-class PhotosNotAdded(InputError):
-    """Some photos could not be used; all others are in the gallery."""
-
-    code = "photos_not_added"
 
 
 class PhotosLost(StorageError):
@@ -48,48 +37,7 @@ class PhotosLost(StorageError):
     code = "photos_lost"
 
 
-def add_photos(
-    settings: Settings, paths: Sequence[Path], *, gallery: str, label: str | None, distractors: bool, as_json: bool
-) -> None:
-    """Add every photo that can be used; each is durable by itself, so an interrupted run is simply run again.
-
-    Raises:
-        NoPhotos: nothing to add.
-        PhotosNotAdded: some could not be used; they are listed on stderr.
-    """
-    files = collect(paths, label=label, distractors=distractors)
-    added: list[Enrolled] = []
-    refused: list[tuple[Path, str]] = []
-    with open_workspace(settings) as workspace, progress_bar() as progress:
-        for done, file in enumerate(files, 1):
-            try:
-                added += workspace.enrol(file.label, [file.path], gallery=gallery)
-            except (ImageError, FieldInvalid) as error:
-                if isinstance(error, FieldInvalid) and "path" not in error.details:
-                    raise  # not about this one file
-                refused.append((file.path, error.message))
-            progress("adding photos", done, len(files))
-        if added:
-            _recalibrate(workspace, gallery)
-    _report_added(added, refused, gallery, as_json)
-
-
-def _report_added(added: Sequence[Enrolled], refused: Sequence[tuple[Path, str]], gallery: str, as_json: bool) -> None:
-    for path, message in refused:
-        note(f"not added: {path}: {message}")
-    new = [item for item in added if not item.duplicate]
-    if as_json:
-        items = [{"id": one.id, "label": one.label, "sha256": one.sha256, "duplicate": one.duplicate} for one in added]
-        print_json({"items": items, "refused": [{"path": str(path), "message": text} for path, text in refused]})
-    else:
-        labels = len(Counter(item.label for item in new if item.label is not None))
-        what = f"{len(new)} photo(s) added to gallery {gallery}" + (f", {labels} label(s)" if labels else "")
-        stdout().print(what + (f"; {len(added) - len(new)} were there already" if len(new) < len(added) else ""))
-    if refused:
-        raise PhotosNotAdded(f"{len(refused)} of {len(refused) + len(added)} photo(s) could not be used; see above")
-
-
-def _recalibrate(workspace: Workspace, gallery: str) -> None:
+def recalibrate(workspace: Workspace, gallery: str) -> None:
     """What a running server does in the background; without one, nobody else would."""
     for entry in workspace.galleries.stale():
         if entry.name != gallery:
@@ -119,7 +67,7 @@ def remove_items(settings: Settings, ids: Sequence[str], *, gallery: str, label:
                 removed += workspace.gallery.delete_label(gallery, label)
             except UnknownLabel as error:
                 raise _with_similar(workspace, gallery, label, error) from None
-        _recalibrate(workspace, gallery)
+        recalibrate(workspace, gallery)
     if as_json:
         print_json({"removed": removed})
     else:
@@ -266,7 +214,7 @@ def refresh(settings: Settings, *, gallery: str, as_json: bool) -> None:
                 gallery, lambda done, total: progress("extracting local features", done, total)
             )
         if done.items:
-            _recalibrate(workspace, gallery)
+            recalibrate(workspace, gallery)
     if as_json:
         print_json({"refreshed": done.items, "unreadable": done.unreadable})
     else:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedding.errors import InputError, WhichoneError
-from service.commands.folder import SUFFIXES, photos_below
+from index.evaluation.protocols.photo_lists import SUFFIXES, photos_below
 
 __all__ = ["DemoNeedsExtra", "DemoPhoto", "DemoSet", "PhotosFolderInvalid", "from_folder", "shipped"]
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 from structlog.typing import FilteringBoundLogger
 
-from embedding.errors import WhichoneError
+from service.background import BackgroundThread
 from service.gallery.galleries import Galleries
 from service.gallery.repository import Staleness
 
@@ -24,35 +23,19 @@ _SHARE = 10.0
 """Between two calibrations of a gallery that keeps changing passes so many times what one takes."""
 
 
-class Calibrator:
+class Calibrator(BackgroundThread):
     """A thread that looks for stale galleries; several processes may each have one."""
 
     def __init__(self, galleries: Galleries, log: FilteringBoundLogger) -> None:
+        super().__init__("calibrator", "calibration", _TICK, log)
         self._galleries = galleries
-        self._log = log
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="calibrator", daemon=True)
         self._seen: dict[str, tuple[int, float, float]] = {}
         self._not_before: dict[str, float] = {}
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End; waits for a calibration that is under way."""
-        self._stop.set()
-        self._thread.join()
-
-    def _work(self) -> None:
-        while not self._stop.wait(_TICK):
-            try:
-                for entry in self._galleries.stale():
-                    self._look_at(entry)
-            except WhichoneError as error:  # such as a database that is away for a moment: it is tried again
-                self._log.warning("calibration failed", code=error.code, detail=error.message)
-            except Exception:
-                self._log.exception("calibration failed unexpectedly")
+    def look(self) -> None:
+        """Calibrate what is stale and worth it."""
+        for entry in self._galleries.stale():
+            self._look_at(entry)
 
     def _look_at(self, entry: Staleness) -> None:
         now = time.monotonic()

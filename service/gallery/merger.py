@@ -7,13 +7,12 @@ go on meanwhile. Every process then turns to the new generation by itself, with 
 
 from __future__ import annotations
 
-import threading
 import time
 
 from structlog.typing import FilteringBoundLogger
 
 from embedding.errors import WhichoneError
-from service.audit.actor import SERVER, act_as
+from service.background import BackgroundThread
 from service.errors import GalleryPinned, PinsBroken
 from service.gallery.galleries import Galleries
 from service.gallery.replica import Replica, State
@@ -40,7 +39,7 @@ def merge_is_due(state: State, after: int) -> bool:
     return after > 0 and state.unmerged() >= max(after, _SHARE * len(state.recognizer))
 
 
-class Merger:
+class Merger(BackgroundThread):
     """A thread that looks for galleries with many changes; several processes may each have one.
 
     Args:
@@ -48,29 +47,17 @@ class Merger:
     """
 
     def __init__(self, galleries: Galleries, log: FilteringBoundLogger, *, after: int) -> None:
+        super().__init__("merger", "a look for galleries to merge", _TICK, log)
         self._galleries = galleries
-        self._log = log
         self._after = after
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="merger", daemon=True)
         self._not_before: dict[str, float] = {}
         self._seen: dict[str, int] = {}
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End; waits for a merge that is under way."""
-        self._stop.set()
-        self._thread.join()
-
-    def _work(self) -> None:
-        act_as(SERVER)
-        while not self._stop.wait(_TICK):
-            for replica in self._galleries.replicas():
-                if not self._stop.is_set() and time.monotonic() >= self._not_before.get(replica.name, 0.0):
-                    self._try(replica)
+    def look(self) -> None:
+        """Merge what is due."""
+        for replica in self._galleries.replicas():
+            if not self._stop.is_set() and time.monotonic() >= self._not_before.get(replica.name, 0.0):
+                self._try(replica)
 
     def _try(self, replica: Replica) -> None:
         began = time.monotonic()

@@ -62,6 +62,13 @@ class JobRepository:
         statement = select(func.count()).select_from(JobRow).where(JobRow.state.in_(_UNFINISHED))
         return self._session.scalar(statement) or 0
 
+    def by_state(self) -> dict[str, int]:
+        """How many there are in every state."""
+        counts = dict.fromkeys((*_UNFINISHED, *FINISHED), 0)
+        for state, count in self._session.execute(select(JobRow.state, func.count()).group_by(JobRow.state)):
+            counts[state] = count
+        return counts
+
     def known(self, ids: Sequence[str]) -> set[str]:
         """Those of `ids` that are jobs which may still need their files."""
         statement = select(JobRow.id).where(JobRow.id.in_(ids), JobRow.state.in_(_UNFINISHED))

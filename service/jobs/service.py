@@ -193,6 +193,11 @@ class Jobs:
         rows = rows[:limit]
         return JobPage(rows, rows[-1].number if more else None)
 
+    def by_state(self) -> dict[str, int]:
+        """How many jobs of all galleries there are in every state."""
+        with self._database.read() as session:
+            return JobRepository(session).by_state()
+
     def cancel(self, gallery: str | None, id_: str) -> JobRow:
         """Cancel a job: at once, or, where a process works on it, within a photo or two. What was added stays.
 
@@ -334,7 +339,10 @@ class Jobs:
         row = repository.get(gallery, id_[:32], locked=locked) if len(id_) == 32 else None
         if row is None:
             where = "" if gallery is None else f" of gallery {gallery!r}"
-            raise UnknownJob(f"there is no job {readable(id_, 40)!r}{where}; GET /jobs lists them", gallery=gallery)
+            raise UnknownJob(
+                f"there is no job {readable(id_, 40)!r}{where}; GET /jobs or whichone jobs list has them",
+                gallery=gallery,
+            )
         return row
 
     def _root(self) -> Path:
