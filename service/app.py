@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from anyio import CapacityLimiter
 from fastapi import Depends, FastAPI
 from fastapi.concurrency import run_in_threadpool
 from structlog.typing import FilteringBoundLogger
@@ -40,6 +41,12 @@ from service.turns import LANES
 from service.workspace import Workspace
 
 __all__ = ["create_app", "prepare"]
+
+
+_KEY_CHECKS = 16
+"""Keys that are looked up at a time, in threads of their own: slow calls must not hold up who asks to be let in."""
+
+_SMALL_BODY = 2**20
 
 
 class _Application(FastAPI):
@@ -84,12 +91,14 @@ def create_app(settings: Settings, *, prepared: Workspace | None = None, shared_
     )
     metrics.gauges.watch_jobs(workspace.jobs.by_state)
     app.state.rates = RateLimiter()
+    app.state.key_checks = CapacityLimiter(_KEY_CHECKS)
     problems.install(app)
     for router in (recognition, items, jobs, galleries, pins, audit, operations):
         app.include_router(router)
     app.add_middleware(
         BodyLimit,
         max_bytes=settings.max_request_bytes,
+        small_bytes=min(settings.max_request_bytes, max(_SMALL_BODY, 8 * settings.max_metadata_bytes)),
         timeout=settings.body_timeout,
         larger={IMPORT_PATH: settings.max_import_bytes},
     )

@@ -9,8 +9,8 @@ from __future__ import annotations
 import ipaddress
 from typing import Annotated
 
+from anyio.to_thread import run_sync
 from fastapi import Depends, Request, Security
-from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyHeader
 
 from service.audit.actor import Actor, act_as
@@ -134,7 +134,8 @@ async def _admit(
         act_as(Actor("open", None, request.state.request_id))
         return None
     try:
-        info = await run_in_threadpool(workspace.keys.check, key)  # checked also where none is needed
+        # Checked also where none is needed.
+        info = await run_sync(workspace.keys.check, key, limiter=request.app.state.key_checks)
     except WrongKey:
         _count(request, "address", _address(request), workspace.settings.rate)
         raise

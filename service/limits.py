@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,6 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.errors import RequestTooLarge, SlowRequest
 
 __all__ = ["BodyLimit"]
+
+_TAKES_PHOTOS = re.compile(r"/recognize(/batch)?|/index(/distractors|/import)?|/galleries/[^/]+/pins")
 
 
 class BodyLimit:
@@ -20,15 +23,24 @@ class BodyLimit:
     sending gets to see the answer instead of a broken connection.
 
     Args:
+        max_bytes: of a call that takes photos.
+        small_bytes: of any other; the framework reads these into memory before it asks who is calling.
         larger: by path, the limit of calls that take larger forms than the others; such a form is written to disk as
             it comes, and anything else that is sent there is not.
     """
 
     def __init__(
-        self, app: ASGIApp, *, max_bytes: int, timeout: float, larger: Mapping[str, int] | None = None
+        self,
+        app: ASGIApp,
+        *,
+        max_bytes: int,
+        small_bytes: int,
+        timeout: float,
+        larger: Mapping[str, int] | None = None,
     ) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._small_bytes = small_bytes
         self._timeout = timeout
         self._larger = larger or {}
 
@@ -37,7 +49,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._larger.get(scope["path"], self._max_bytes) if _is_form(scope) else self._max_bytes
+        limit = self._limit(scope)
         declared = _content_length(scope)
         counted = 0
         complete = False
@@ -60,6 +72,12 @@ class BodyLimit:
             return message
 
         await self._app(scope, limited, send)
+
+    def _limit(self, scope: Scope) -> int:
+        path = scope["path"]
+        if scope["method"] != "POST" or not _TAKES_PHOTOS.fullmatch(path):
+            return self._small_bytes
+        return self._larger.get(path, self._max_bytes) if _is_form(scope) else self._max_bytes
 
     async def _next(self, receive: Receive) -> Message:
         try:
@@ -89,4 +107,4 @@ def _content_length(scope: Scope) -> int:
 
 
 def _too_large(limit: int) -> RequestTooLarge:
-    return RequestTooLarge(f"a request may have {limit} bytes here; send fewer photos at a time", limit=limit)
+    return RequestTooLarge(f"this call takes a body of up to {limit} bytes; send less at a time", limit=limit)
