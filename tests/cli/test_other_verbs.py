@@ -1,4 +1,4 @@
-"""keys, bundle, doctor, version, evaluate."""
+"""keys, audit, bundle, doctor, version, evaluate."""
 
 from __future__ import annotations
 
@@ -19,6 +19,29 @@ def test_a_key_is_shown_once_alone_on_stdout(whichone, tmp_path):
     gone = whichone("keys", "revoke", "phon", data=data)
     assert gone.returncode == 2
     assert b"there are: 'phone'" in gone.stderr
+
+
+def test_a_key_for_one_gallery_is_rotated_and_all_of_it_written_down(whichone, tmp_path):
+    data = tmp_path / "data"
+    options = ("--scope", "index", "-g", "shop", "--expires", "90d", "--rate", "600/min")
+    first = json.loads(whichone("keys", "create", "import", *options, "--json", data=data).stdout)
+    second = whichone("keys", "rotate", "import", "--grace", "2h", data=data).stdout.decode().strip()
+    assert second.startswith("wo_")
+    assert second != first["key"]
+    [row] = json.loads(whichone("keys", "list", "--json", data=data).stdout)["keys"]
+    assert (row["galleries"], row["rate"], row["expires_at"]) == (["shop"], "600/min", first["expires_at"])
+    assert row["previous_until"] < row["expires_at"]
+    written = whichone("audit", "--json", "--since", "1h", "--limit", "5", data=data).stdout.decode()
+    entries = json.loads(written)["entries"]
+    assert [(entry["actor"], entry["action"], entry["subject"]) for entry in entries] == [
+        ("command", "key_rotated", "import"),
+        ("command", "key_created", "import"),
+    ]
+    assert first["key"] not in written
+    assert second not in written
+    table = whichone("audit", "--action", "key_rotated", data=data, COLUMNS="200").stdout.decode()
+    assert table.count("key_") == 1
+    assert whichone("keys", "rotate", "nobody", data=data).returncode == 2
 
 
 def test_keys_need_no_model(whichone, tmp_path):
