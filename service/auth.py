@@ -6,7 +6,6 @@ several takes `Reader` or `Administrator`, and shows of what there is only what 
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Annotated
 
 from anyio.to_thread import run_sync
@@ -18,7 +17,7 @@ from service.dependencies import CurrentWorkspace
 from service.errors import GalleryForbidden, MissingKey, ScopeMissing, WrongKey
 from service.gallery.galleries import DEFAULT_GALLERY
 from service.keys.info import KeyInfo, Scope
-from service.rates import Allowance, Rate, RateLimiter
+from service.rates import Allowance, Rate, RateLimiter, caller_of
 from service.workspace import Workspace
 
 __all__ = [
@@ -126,7 +125,7 @@ async def _admit(
         MissingKey, WrongKey, ExpiredKey, ScopeMissing, GalleryForbidden, RateExceeded.
     """
     if key is None:
-        _count(request, "address", _address(request), workspace.settings.rate)
+        _count_address(request, workspace.settings.rate)
         if not open_to_all:
             raise _missing(scope)
         if not workspace.settings.on_loopback:
@@ -137,7 +136,7 @@ async def _admit(
         # Checked also where none is needed.
         info = await run_sync(workspace.keys.check, key, limiter=request.app.state.key_checks)
     except WrongKey:
-        _count(request, "address", _address(request), workspace.settings.rate)
+        _count_address(request, workspace.settings.rate)
         raise
     _count(request, "key", info.name, info.rate or workspace.settings.rate)
     if not info.allows(scope):
@@ -158,6 +157,11 @@ def _missing(scope: Scope) -> MissingKey:
     )
 
 
+def _count_address(request: Request, rate: Rate | None) -> None:
+    host = "" if request.client is None else request.client.host
+    _count(request, "address", caller_of(host), rate)
+
+
 def _count(request: Request, kind: str, name: str, rate: Rate | None) -> None:
     """Count the request against its caller's rate, if it has one.
 
@@ -170,15 +174,3 @@ def _count(request: Request, kind: str, name: str, rate: Rate | None) -> None:
     allowance = rates.of(kind, name, rate)
     request.state.allowance = allowance  # for the headers of the answer
     allowance.refuse_if_empty()
-
-
-def _address(request: Request) -> str:
-    """The caller's; of IPv6 the network, as a caller has all of it."""
-    host = "" if request.client is None else request.client.host
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:  # a socket in the file system has none
-        return host
-    if isinstance(address, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((address.packed, 64), strict=False))
-    return host

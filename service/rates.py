@@ -7,6 +7,7 @@ was not asked for while ten thousand others were is forgotten, which is to say f
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 import threading
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 
 from service.errors import FieldInvalid, RateExceeded
 
-__all__ = ["Allowance", "Rate", "RateLimiter"]
+__all__ = ["Allowance", "Rate", "RateLimiter", "caller_of"]
 
 _PERIODS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 _RATE = re.compile(r"([1-9][0-9]{0,8})/(s|min|h|d)")
@@ -144,3 +145,16 @@ class RateLimiter:
         with self._lock:
             bucket.fill(self._clock())
             bucket.tokens -= tokens
+
+
+def caller_of(host: str) -> str:
+    """Who stands behind an address: of IPv6 the /64 network, as a caller has all of it."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:  # a socket in the file system has none
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address.packed, 64), strict=False))
