@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def add_photos(
     showing = Showing(None if label is None else label_of(label), distractors)
     report = _Report()
     with ExitStack() as opened:
-        sources = [opened.enter_context(closing(_source(path, settings))) for path in paths]
+        sources = [opened.enter_context(closing(source)) for source in _sources(paths, settings)]
         listed = [(source, photos) for source, photos in zip(sources, _listed(sources, showing, report), strict=True)]
         try:
             _add(settings, listed, gallery, report)
@@ -90,18 +91,29 @@ def _add(
             recalibrate(workspace, gallery)
 
 
-def _source(path: Path, settings: Settings) -> Source:
-    files = FileLimits(settings.max_image_bytes, settings.max_metadata_bytes)
-    if path.is_dir():
-        return FolderSource(path, str(path), files)
+def _sources(paths: Sequence[Path], settings: Settings) -> Iterator[Source]:
+    """A source for each path, in their order; files that stand side by side have one together."""
+    limits = FileLimits(settings.max_image_bytes, settings.max_metadata_bytes)
+    for is_file, group in groupby(paths, key=_is_photo):
+        if is_file:
+            yield FilesSource(list(group), limits)
+        else:
+            yield from (_source(path, settings, limits) for path in group)
+
+
+def _is_photo(path: Path) -> bool:
     if not path.exists():
         raise NoPhotos(f"{path}: there is no such file or folder", path=str(path))
+    return not path.is_dir() and path.suffix.lower() not in {".csv", ".zip"}
+
+
+def _source(path: Path, settings: Settings, limits: FileLimits) -> Source:
+    if path.is_dir():
+        return FolderSource(path, str(path), limits)
     if path.suffix.lower() == ".csv":
-        return CsvSource(path, str(path), files)
-    if path.suffix.lower() == ".zip":
-        limits = ArchiveLimits(settings.max_image_bytes, _MOST_UNPACKED, settings.max_metadata_bytes)
-        return ArchiveSource(path, str(path), limits)
-    return FilesSource([path], files)
+        return CsvSource(path, str(path), limits)
+    unpacked = ArchiveLimits(settings.max_image_bytes, _MOST_UNPACKED, settings.max_metadata_bytes)
+    return ArchiveSource(path, str(path), unpacked)
 
 
 def _listed(sources: Sequence[Source], showing: Showing, report: _Report) -> Iterator[list[ListedPhoto]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
+from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 
 from service.auth import AsIndexer, AsReader
 from service.dependencies import CurrentWorkspace, GalleryName
@@ -94,7 +94,7 @@ async def start_import(
 async def _from_archive(request: Request, jobs: Jobs, gallery: str) -> JobRow:
     length = request.headers.get("content-length", "")
     size = int(length) if length.isascii() and length.isdigit() else 0
-    with jobs.uploading(size) as path:
+    async with contextmanager_in_threadpool(jobs.uploading(size)) as path:
         upload = await receive(request, path)
         distractors = upload.texts.get("distractors", "false")
         if distractors not in {"true", "false"}:
