@@ -168,6 +168,7 @@ class ArchiveSource:
         self, table: PurePosixPath, number: int, photos: dict[PurePosixPath, int], showing: Showing, listing: Listing
     ) -> None:
         try:
+            _require_method(self._entries[number])
             data = self._read(self._entries[number], _MOST_TABLE + 1)
         except EntryRefused as error:
             raise ArchiveInvalid(f"{self._named}, {table}: {error.message}") from error
@@ -232,13 +233,18 @@ def _is_photo(entry: zipfile.ZipInfo, path: PurePosixPath) -> bool:
         raise EntryRefused("archives in archives are not looked into; send it by itself")
     if suffix not in SUFFIXES:
         return False
-    if entry.compress_type not in _METHODS:
-        raise EntryRefused("it is compressed in a way that is not read here; pack it with deflate, as zip does")
+    _require_method(entry)
     if entry.file_size > 2**20 and entry.file_size > MOST_RATIO * max(entry.compress_size, 1):
         raise EntryRefused(
             f"it would unpack to {entry.file_size} bytes, over {MOST_RATIO} times its size; that is no photograph"
         )
     return True
+
+
+def _require_method(entry: zipfile.ZipInfo) -> None:
+    # Of these two alone `zipfile` unpacks no more than it is asked for.
+    if entry.compress_type not in _METHODS:
+        raise EntryRefused("it is compressed in a way that is not read here; pack it with deflate, as zip does")
 
 
 def _require_new(path: PurePosixPath, photos: Collection[PurePosixPath]) -> None:

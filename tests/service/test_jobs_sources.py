@@ -202,6 +202,9 @@ def test_a_table_in_the_archive(tmp_path: Path) -> None:
         listed(packed(tmp_path / "b.zip", {"items.csv": b"", "labels.csv": b""}))
     with pytest.raises(NoPhotos, match="no column 'label'; came path"):
         listed(packed(tmp_path / "c.zip", {"items.csv": b"path\na.jpg\n", "a.jpg": b""}))
+    squeezed = packed(tmp_path / "e.zip", {"items.csv": b"path,label\n", "a.jpg": b""}, compression=zipfile.ZIP_BZIP2)
+    with pytest.raises(ArchiveInvalid, match="deflate"):
+        listed(squeezed)
     with pytest.raises(NoPhotos, match="UTF-8"):
         listed(packed(tmp_path / "d.zip", {"items.csv": b"path,label\n\xff,x\n"}))
 
