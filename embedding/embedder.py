@@ -15,14 +15,17 @@ from embedding.box import Box
 from embedding.bundle import Bundle, BundleError, BundleInvalid
 from embedding.images import ImageLimits, decode
 from embedding.manifest import Device, Precision
+from embedding.micro_batches import MicroBatches
 from embedding.preprocess import preprocess
 from embedding.session import Session, open_session
+from embedding.shared_session import SharedSession
 from embedding.views import Look, looks, side_needed
 
 __all__ = ["Embedder", "EmbeddingInvalid"]
 
 _LENGTH_TOLERANCE = 1e-3
-_WORKERS = min(4, os.cpu_count() or 1)
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_WORKERS = min(4, _CORES)
 
 
 class EmbeddingInvalid(BundleError):
@@ -35,17 +38,18 @@ class Embedder:
     """Embeds photos. Safe to share between threads.
 
     On the CPU every photo is a call of its own, several side by side. That is quicker there than one call with many
-    photos (EfficientNet-Lite2 in int8, two cores: 11 ms a photo against 20), and it makes a photo's vector
-    independent of what it was sent with, to the bit, on every processor: within one call, ONNX Runtime is free to
-    choose kernels by the number of rows. On CUDA, `batch_size` photos go into one call, and vectors may differ in
-    the last bits with the batch. Where the bundle names several views of a photo (`embedding.views`), each look is a
-    call, and the photo's vector is the mean of its looks' unit vectors, at unit length.
+    photos (EfficientNet-Lite2 in int8, two cores: 11 ms a photo against 20), and it makes a photo's vector independent
+    of what it was sent with, to the bit, on every processor: within one call, ONNX Runtime is free to choose kernels by
+    the number of rows. On CUDA, up to `batch_size` photos go into one call, those of one caller and of others who come
+    meanwhile, and vectors may differ in the last bits with the batch. Where the bundle names several views of a photo
+    (`embedding.views`), each look is a call, and the photo's vector is the mean of its looks' unit vectors, at unit
+    length.
 
     Args:
         bundle: the model.
         device: ``cpu`` or ``cuda``.
         precision: which of the bundle's models; None for the one it names for the device.
-        threads: ONNX Runtime's threads within one call on the CPU; None for one a physical core.
+        threads: ONNX Runtime's threads within a call on the CPU that no other is beside; None for one a core.
         batch_size: photos of one call on CUDA.
 
     Raises:
@@ -69,8 +73,9 @@ class Embedder:
         self.precision = _precision(bundle, device, precision)
         self.dim = bundle.manifest.dim
         self._batch_size = 1 if device == "cpu" else batch_size
-        self._session = open_session(bundle.model_path(self.precision), device, threads)
+        self._session = _session(bundle, self.precision, device, _CORES if threads is None else threads)
         _check_fits(self._session, bundle)
+        self._infer = self._inferred if device == "cpu" else MicroBatches(self._inferred, batch_size)
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="embed")
 
     def decode(self, data: bytes, *, limits: ImageLimits | None = None, box: Box | None = None) -> Image.Image:
@@ -104,6 +109,13 @@ class Embedder:
                 rows[at * self._batch_size : at * self._batch_size + len(chunk)] = self._embed_chunk(chunk)
         return rows
 
+    def warm_up(self) -> None:
+        """Embed a picture of noise on every path, so that the first photo waits no longer than the others."""
+        noise = np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)
+        image = Image.fromarray(noise)
+        self.embed([image])
+        self.embed([image] * max(2, self._batch_size))
+
     def _embed_chunk(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """One call a look; the looks' mean, brought back to unit length."""
         manifest = self.bundle.manifest
@@ -115,9 +127,10 @@ class Embedder:
         return np.asarray(total / np.linalg.norm(total, axis=1, keepdims=True), dtype=np.float32)
 
     def _run(self, seen: Sequence[Look]) -> NDArray[np.float32]:
-        batch = np.stack([preprocess(look.image, look.spec) for look in seen])
-        rows = self._session.run(["embedding"], {"image": batch})[0]
-        return self._checked(rows, len(seen))
+        return self._infer(np.stack([preprocess(look.image, look.spec) for look in seen]))
+
+    def _inferred(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._checked(self._session.run(["embedding"], {"image": batch})[0], len(batch))
 
     def _checked(self, rows: NDArray[np.float32], n: int) -> NDArray[np.float32]:
         lengths = np.linalg.norm(rows, axis=-1)
@@ -131,6 +144,13 @@ class Embedder:
                 bundle=self.bundle.id,
             )
         return rows
+
+
+def _session(bundle: Bundle, precision: Precision, device: Device, threads: int) -> Session:
+    model = bundle.model_path(precision)
+    if device != "cpu" or threads == 1:
+        return open_session(model, device, threads)
+    return SharedSession(open_session(model, device, threads), open_session(model, device, 1))
 
 
 def _precision(bundle: Bundle, device: Device, asked: str | None) -> Precision:

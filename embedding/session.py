@@ -13,7 +13,7 @@ from embedding.bundle import BundleInvalid
 from embedding.errors import DeviceUnavailable
 from embedding.manifest import Device
 
-__all__ = ["DEVICES", "Session", "available_devices", "open_session"]
+__all__ = ["DEVICES", "BoundSession", "Session", "available_devices", "open_session"]
 
 DEVICES: dict[Device, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 """Device -> ONNX Runtime's name of its execution provider."""
@@ -71,6 +71,36 @@ def open_session(model: Path, device: Device, threads: int | None = None) -> Ses
     return session
 
 
+class BoundSession:
+    """A session whose inputs and outputs are bound for each call: on CUDA the copies to and from the device are then
+    part of the run, with no look for where they lie. Answers as the session itself does."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def run(self, outputs: Sequence[str], feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """As of `Session`."""
+        binding = self._session.io_binding()
+        for name, value in feeds.items():
+            binding.bind_cpu_input(name, value)
+        for name in outputs:
+            binding.bind_output(name)
+        self._session.run_with_iobinding(binding)
+        return list(binding.copy_outputs_to_cpu())
+
+    def get_inputs(self) -> Sequence[Any]:
+        """As of `Session`."""
+        return cast(Sequence[Any], self._session.get_inputs())
+
+    def get_outputs(self) -> Sequence[Any]:
+        """As of `Session`."""
+        return cast(Sequence[Any], self._session.get_outputs())
+
+    def get_providers(self) -> list[str]:
+        """As of `Session`."""
+        return cast(list[str], self._session.get_providers())
+
+
 def available_devices() -> tuple[Device, ...]:
     """The devices whose provider is installed; whether a GPU then starts, only `open_session` can tell.
 
@@ -107,7 +137,7 @@ def _load(ort: Any, model: Path, device: Device, threads: int | None) -> Session
             raise DeviceUnavailable(f"The device cuda did not start: {_first_line(error)}.", device=device) from error
         raise BundleInvalid(f"ONNX Runtime cannot load {model.name}: {_first_line(error)}.", file=model.name) from error
     session.disable_fallback()
-    return cast(Session, session)
+    return BoundSession(session) if device == "cuda" else cast(Session, session)
 
 
 def _first_line(error: Exception) -> str:

@@ -131,7 +131,11 @@ class Settings(BaseSettings):
     device: Literal["cpu", "cuda"] = Field(
         "cpu", description="Where the model runs: cpu or cuda. cuda that is not there stops the server."
     )
-    threads: Count = Field(default_factory=_cores, description="Threads of the model on the CPU. Unset: one a core.")
+    threads: Count = Field(
+        default_factory=_cores,
+        description="Threads of the model on the CPU for a photo that no other is beside; those side by side have one "
+        "each. Unset: one a core.",
+    )
     concurrency: Count = Field(
         default_factory=_cores,
         description="Photo requests decoded and embedded at a time; bounds memory. Unset: one a core.",

@@ -143,7 +143,8 @@ class Workspace:
             BundleError, DeviceUnavailable, BundleMismatch, GenerationCorrupt, GenerationMismatch.
         """
         self._adopt_bundle()
-        _ = self.embedder, self.recognition, self.enrolment
+        self.embedder.embedder.warm_up()
+        _ = self.recognition, self.enrolment
         self.galleries.load_all()
         self.started = True
 

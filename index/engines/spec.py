@@ -27,6 +27,10 @@ Storage: TypeAlias = Literal["float32", "float16", "sq8"]
 Keep: TypeAlias = Literal["float16", "float32"]
 """How the vectors are kept beside the searched ones, to be read back and to refine with."""
 
+_MANY = 1 << 19
+"""Items from which on lists are twice as many: of a million, finding nine more in a thousand neighbours takes 352 of
+8,192 lists, and two dozen of 16,384."""
+
 _FEWEST_A_LIST = 8
 
 Lists = Annotated[int, Field(ge=1, le=1 << 20)]
@@ -116,7 +120,8 @@ class IvfSpec(_StoredSpec):
         """How many lists `items` vectors get."""
         if self.lists is not None:
             return max(1, min(self.lists, items))
-        return max(1, min(1 << round(math.log2(8 * math.sqrt(max(items, 1)))), items // _FEWEST_A_LIST))
+        wanted = (16 if items >= _MANY else 8) * math.sqrt(max(items, 1))
+        return max(1, min(1 << round(math.log2(wanted)), items // _FEWEST_A_LIST))
 
 
 class HnswSpec(_StoredSpec):

@@ -110,7 +110,7 @@ def test_codes_must_divide_the_dimensions() -> None:
         build(parse_spec("ivf,pq=5"), 8, [(np.arange(40), np.eye(8, dtype=np.float32).repeat(5, axis=0))])
 
 
-@pytest.mark.parametrize(("items", "lists"), [(0, 1), (100, 12), (10_000, 1024), (100_000, 2048), (1_000_000, 8192)])
+@pytest.mark.parametrize(("items", "lists"), [(0, 1), (100, 12), (10_000, 1024), (100_000, 2048), (1_000_000, 16384)])
 def test_lists_follow_the_number_of_vectors(items: int, lists: int) -> None:
     """Eight times the root, as a power of two, and at least eight vectors a list."""
     assert IvfSpec().lists_for(items) == lists
