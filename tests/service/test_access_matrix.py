@@ -77,9 +77,9 @@ HIDDEN = {"/openapi.json"}
 
 @dataclass(frozen=True)
 class Callers:
-    """A server on an open address, and keys of every kind, by scope."""
+    """A client of a server on an open address, and keys of every kind, by scope."""
 
-    url: str
+    client: httpx.Client
     here: dict[Scope, str]
     everywhere: dict[Scope, str]
     elsewhere: dict[Scope, str]
@@ -91,34 +91,42 @@ class Callers:
 @pytest.fixture(scope="module")
 def callers(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Iterator[Callers]:
     data = tmp_path_factory.mktemp("matrix") / "data"
-    with harness.serving(data, bundle, host="0.0.0.0") as server:
-        url = server.url.replace("0.0.0.0", "127.0.0.1")
-        with open_workspace(Settings.load({}, data=data, bundle=bundle, threads=1)) as workspace:
-            keys = workspace.keys
-            past = datetime.now(UTC) - timedelta(seconds=1)
-            revoked = keys.create("revoked", ["admin"])
-            keys.revoke("revoked")
-            replaced = keys.create("rotated", ["admin"])
-            keys.rotate("rotated", grace=timedelta(0))
-            yield Callers(
-                url,
-                {scope: keys.create(f"{scope} here", [scope], galleries=[GALLERY]) for scope in SCOPES},
-                {scope: keys.create(f"{scope} everywhere", [scope]) for scope in SCOPES},
-                {scope: keys.create(f"{scope} elsewhere", [scope], galleries=["other"]) for scope in SCOPES},
-                keys.create("expired", ["admin"], expires_at=past),
-                revoked,
-                replaced,
-            )
+    with (
+        harness.serving(data, bundle, host="0.0.0.0") as server,
+        httpx.Client(base_url=server.url.replace("0.0.0.0", "127.0.0.1"), timeout=60) as client,
+        open_workspace(Settings.load({}, data=data, bundle=bundle, threads=1)) as workspace,
+    ):
+        keys = workspace.keys
+        past = datetime.now(UTC) - timedelta(seconds=1)
+        revoked = keys.create("revoked", ["admin"])
+        keys.revoke("revoked")
+        replaced = keys.create("rotated", ["admin"])
+        keys.rotate("rotated", grace=timedelta(0))
+        yield Callers(
+            client,
+            {scope: keys.create(f"{scope} here", [scope], galleries=[GALLERY]) for scope in SCOPES},
+            {scope: keys.create(f"{scope} everywhere", [scope]) for scope in SCOPES},
+            {scope: keys.create(f"{scope} elsewhere", [scope], galleries=["other"]) for scope in SCOPES},
+            keys.create("expired", ["admin"], expires_at=past),
+            revoked,
+            replaced,
+        )
 
 
-def called(url: str, route: tuple[str, str], key: str | None) -> httpx.Response:
+@pytest.fixture(scope="module")
+def stranger(server: harness.Server) -> Iterator[httpx.Client]:
+    """Somebody without a key, at a server on a loopback address."""
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        yield client
+
+
+def called(client: httpx.Client, route: tuple[str, str], key: str | None) -> httpx.Response:
     method, path = route
     row = ROUTES[route]
     filled = path.format(id="x", label="x", name=GALLERY)
     params = {"gallery": GALLERY} if row.about == "query" else {}
     headers = {} if key is None else {"X-API-Key": key}
-    with httpx.Client(base_url=url, timeout=60) as client:
-        return client.request(method, filled, params=params, headers=headers, **row.send)
+    return client.request(method, filled, params=params, headers=headers, **row.send)
 
 
 def refused(answer: httpx.Response) -> tuple[int, str] | None:
@@ -152,7 +160,7 @@ def test_matrix(callers: Callers, route: tuple[str, str]) -> None:
     row = ROUTES[route]
 
     def met(key: str | None) -> tuple[int, str] | None:
-        return refused(called(callers.url, route, key))
+        return refused(called(callers.client, route, key))
 
     if row.scope is None:
         assert met(None) is met("wrong") is None
@@ -172,38 +180,39 @@ def test_matrix(callers: Callers, route: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=" ".join)
-def test_on_loopback_reading_alone_is_open(server: harness.Server, route: tuple[str, str]) -> None:
+def test_on_loopback_reading_alone_is_open(stranger: httpx.Client, route: tuple[str, str]) -> None:
     open_to_all = ROUTES[route].scope in {None, "recognize"}
-    assert refused(called(server.url, route, None)) == (None if open_to_all else (401, "missing_key"))
+    assert refused(called(stranger, route, None)) == (None if open_to_all else (401, "missing_key"))
 
 
 def test_the_last_of_several_galleries_counts_for_the_key_too(callers: Callers) -> None:
     headers = {"X-API-Key": callers.elsewhere["recognize"]}
-    with httpx.Client(base_url=callers.url, headers=headers) as client:
-        assert refused(client.get("/labels?gallery=other&gallery=mine")) == (403, "gallery_forbidden")
-        assert refused(client.get("/labels?gallery=mine&gallery=other")) is None
-        assert refused(client.get("/labels")) == (403, "gallery_forbidden")
+    for query, expected in (
+        ("?gallery=other&gallery=mine", (403, "gallery_forbidden")),
+        ("?gallery=mine&gallery=other", None),
+        ("", (403, "gallery_forbidden")),
+    ):
+        assert refused(callers.client.get(f"/labels{query}", headers=headers)) == expected
 
 
 def test_a_key_sees_its_galleries_alone(callers: Callers) -> None:
     """In lists, and in the sentence about a gallery that is not there."""
-    with httpx.Client(base_url=callers.url) as client:
 
-        def call(method: str, path: str, key: str, **options: Any) -> httpx.Response:
-            return client.request(method, path, headers={"X-API-Key": key}, **options)
+    def call(method: str, path: str, key: str, **options: Any) -> httpx.Response:
+        return callers.client.request(method, path, headers={"X-API-Key": key}, **options)
 
-        for gallery in ("secret", "other"):
-            files = {"images": ("p.jpg", harness.jpeg(1))}
-            options = {"params": {"gallery": gallery}, "data": {"label": "x"}, "files": files}
-            assert call("POST", "/index", callers.everywhere["index"], **options).status_code == 201
-        seen = {
-            scope: [entry["name"] for entry in call("GET", "/galleries", keys["recognize"]).json()["galleries"]]
-            for scope, keys in (("elsewhere", callers.elsewhere), ("everywhere", callers.everywhere))
-        }
-        assert seen["elsewhere"] == ["other"]
-        assert {"default", "other", "secret"} <= set(seen["everywhere"])
-        answer = call("GET", "/labels", callers.here["recognize"], params={"gallery": GALLERY})
-        assert answer.status_code == 404
-        assert "secret" not in answer.text
-        answer = call("GET", "/labels", callers.everywhere["recognize"], params={"gallery": GALLERY})
-        assert answer.json()["existing"] == ["default", "other", "secret"]
+    for gallery in ("secret", "other"):
+        files = {"images": ("p.jpg", harness.jpeg(1))}
+        options = {"params": {"gallery": gallery}, "data": {"label": "x"}, "files": files}
+        assert call("POST", "/index", callers.everywhere["index"], **options).status_code == 201
+    seen = {
+        scope: [entry["name"] for entry in call("GET", "/galleries", keys["recognize"]).json()["galleries"]]
+        for scope, keys in (("elsewhere", callers.elsewhere), ("everywhere", callers.everywhere))
+    }
+    assert seen["elsewhere"] == ["other"]
+    assert {"default", "other", "secret"} <= set(seen["everywhere"])
+    answer = call("GET", "/labels", callers.here["recognize"], params={"gallery": GALLERY})
+    assert answer.status_code == 404
+    assert "secret" not in answer.text
+    answer = call("GET", "/labels", callers.everywhere["recognize"], params={"gallery": GALLERY})
+    assert answer.json()["existing"] == ["default", "other", "secret"]
