@@ -146,7 +146,7 @@ class KeyService:
             ExpiredKey: it has ended, or was replaced by a rotation whose grace has.
         """
         hashed = _hash(key)
-        with self._database.read() as session:
+        with self._database.glance() as session:
             row = KeyRepository(session).by_hash(hashed)
         current = row is not None and hmac.compare_digest(row.key_sha256, hashed)
         previous = row is not None and hmac.compare_digest(row.previous_sha256 or "", hashed)
