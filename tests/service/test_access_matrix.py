@@ -216,3 +216,7 @@ def test_a_key_sees_its_galleries_alone(callers: Callers) -> None:
     assert "secret" not in answer.text
     answer = call("GET", "/labels", callers.everywhere["recognize"], params={"gallery": GALLERY})
     assert answer.json()["existing"] == ["default", "other", "secret"]
+    for keys, seen_there in ((callers.elsewhere, {"other"}), (callers.everywhere, {"other", "secret", None})):
+        entries = call("GET", "/audit", keys["admin"]).json()["entries"]
+        assert {entry["gallery"] for entry in entries} == seen_there
+    assert call("GET", "/audit", callers.elsewhere["admin"], params={"gallery": "secret"}).json()["entries"] == []
