@@ -28,6 +28,10 @@ __all__ = ["main", "run"]
 _GRACE = 20
 """Seconds that requests under way get to finish."""
 
+_SLOW_START = 30
+"""Seconds without a sign of life after which a worker is replaced: on a busy machine its imports alone take more than
+uvicorn's 5, and it would be killed and begun anew for ever."""
+
 
 def run(settings: Settings) -> None:
     """Serve until Ctrl-C or SIGTERM; prints the address once requests are answered.
@@ -58,6 +62,7 @@ def _serve(settings: Settings, listener: socket.socket, workspace: Workspace, me
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
+        timeout_worker_healthcheck=_SLOW_START,
     )
     threading.Thread(target=_announce, args=(listener,), daemon=True).start()
     # uvicorn ends cleanly on Ctrl-C and then raises the signal again; here it is the ordinary way to stop.
