@@ -72,7 +72,8 @@ def add_photos(
         try:
             _add(settings, listed, gallery, report)
         except WhichoneError:
-            note(f"{len(report.added)} photo(s) are in the gallery; run it again to go on")
+            if report.added:
+                note(f"{len(report.added)} photo(s) are in the gallery; run it again to go on")
             raise
     _show(report, gallery, as_json)
 

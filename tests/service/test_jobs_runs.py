@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import threading
 import uuid
@@ -19,6 +20,7 @@ import pytest
 import structlog
 from sqlalchemy import update
 
+from service.commands.jobs import cancel_job, list_jobs, show_job
 from service.errors import Overloaded, UnknownGallery
 from service.gallery.item_repository import ItemFilter
 from service.jobs import runner as runner_module
@@ -347,3 +349,27 @@ def test_a_folder_and_a_csv(tmp_path: Path, bundle: Path) -> None:
         [failure] = workspace.jobs.detail("shop", table.id).failures
         assert (failure.name, failure.code) == ("no.jpg", "entry_refused")
         assert str(root) not in failure.message
+
+
+def test_the_verbs_of_the_command(tmp_path: Path, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with at(tmp_path / "data", bundle) as workspace:
+        job = start(workspace, packed(PHOTOS[:2], text=b"no picture"))
+        list_jobs(workspace.settings, gallery="shop", as_json=True)
+        [listed] = json.loads(capsys.readouterr().out)["jobs"]
+        assert (listed["id"], listed["state"], listed["total"]) == (job.id, "queued", None)
+        run(workspace)
+        list_jobs(workspace.settings, gallery=None, as_json=False)
+        assert "3/3" in capsys.readouterr().out
+        show_job(workspace.settings, job.id, as_json=False)
+        shown = capsys.readouterr().out
+        assert "done: 3 of 3 photo(s) of photos.zip for gallery shop: 2 added, 0 there already, 1 not added" in shown
+        assert "not added: label 0/text.jpg: These 10 bytes are no picture" in shown
+        show_job(workspace.settings, job.id, as_json=True)
+        assert len(json.loads(capsys.readouterr().out)["failures"]) == 1
+        other = start(workspace, packed(PHOTOS[:2]))
+        cancel_job(workspace.settings, other.id, as_json=False)
+        assert f"job {other.id}: cancelled" in capsys.readouterr().out
+        with pytest.raises(JobFinished):
+            cancel_job(workspace.settings, job.id, as_json=False)
+        with pytest.raises(UnknownJob):
+            show_job(workspace.settings, "nothing", as_json=False)
