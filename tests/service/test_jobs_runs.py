@@ -18,10 +18,11 @@ from typing import Any
 import harness
 import pytest
 import structlog
+from postgres import cluster, fresh_database
 from sqlalchemy import update
 
 from service.commands.jobs import cancel_job, list_jobs, show_job
-from service.errors import Overloaded, UnknownGallery
+from service.errors import DatabaseUnavailable, Overloaded, UnknownGallery
 from service.gallery.item_repository import ItemFilter
 from service.jobs import runner as runner_module
 from service.jobs import service as service_module
@@ -264,6 +265,33 @@ def test_no_room_on_the_disk(workspace: Workspace, monkeypatch: pytest.MonkeyPat
     row = now(workspace, job)
     assert counts(row) == ("done", 10, 10, 10, 0, 0)
     assert row.code is None
+
+
+def test_a_database_that_is_away_for_a_while(tmp_path: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL stops in the middle of a job and comes back: the job goes on, and everything is counted once."""
+    away, back = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        away.set()
+        back.wait(harness.DEADLINE)
+
+    with cluster() as (url, restart), at(tmp_path / "data", bundle, fresh_database(url)) as workspace:
+        embeddings = Embeddings(workspace, monkeypatch)
+        embeddings.at[9] = wait
+        job = start(workspace, packed(PHOTOS))
+        runner = JobRunner(workspace, structlog.get_logger())
+        runner.start()
+        assert away.wait(harness.DEADLINE)
+        with restart():
+            back.set()
+            with pytest.raises(DatabaseUnavailable):
+                now(workspace, job)
+        harness.until("it went on", lambda: now(workspace, job).state == "done")
+        runner.stop()
+        row = now(workspace, job)
+        assert counts(row) == ("done", 24, 24, 24, 0, 0)
+        assert row.code is None
+        assert items(workspace) == 24
 
 
 def test_what_no_photo_is_to_blame_for(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
