@@ -192,6 +192,8 @@ class Enrolment:
                 raise
             return Prepared(wanted, source, sha256, embedded)
 
+        if len(sources) == 1:
+            return [prepare(0, sources[0])]
         with ThreadPoolExecutor(min(self._side_by_side, len(sources)) or 1, thread_name_prefix="enrol") as threads:
             # At an error the first one's is told, and photos that were not begun are not.
             return list(threads.map(prepare, range(len(sources)), sources))

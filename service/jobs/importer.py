@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from sqlalchemy.orm import Session
@@ -17,8 +18,8 @@ from service.jobs.listing import ListedPhoto, Refusal
 
 __all__ = ["Importer", "Outcome"]
 
-_MOST_AT_ONCE = 8
-"""Photos of one transaction: more would make others wait for their changes, and a crash lose more work."""
+_AT_ONCE = 4
+"""Photos of one transaction, which takes as long for one; with more, a crash would lose more work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class Importer:
 
         Args:
             within: writes more in the transaction of each part; may raise, and then nothing of the part is added.
-            go_on: asked before each photo; after a no, those that were begun are finished.
+            go_on: asked before photos are begun; after a no, those in hand are finished.
 
         Raises:
             BundleMismatch, DatabaseUnavailable, DiskFull; see `Enrolment.enrol`.
@@ -92,8 +93,13 @@ class Importer:
         threads = ThreadPoolExecutor(self._side_by_side, thread_name_prefix="import")
         try:
             while True:
-                while len(begun) <= self._side_by_side and go_on() and (photo := next(photos, None)) is not None:
-                    begun.append((photo, self._begin(threads, gallery, source, photo)))
+                if not go_on():
+                    _put_down(begun)
+                elif len(begun) < self._side_by_side + _AT_ONCE:  # threads have work while a transaction is written
+                    wanted = self._side_by_side + _AT_ONCE - len(begun)
+                    begun.extend(
+                        (photo, self._begin(threads, gallery, source, photo)) for photo in islice(photos, wanted)
+                    )
                 if not begun:
                     return
                 yield self._add(gallery, _finished(begun), within)
@@ -136,15 +142,15 @@ class Importer:
 def _finished(
     begun: deque[tuple[ListedPhoto, Future[Prepared] | None]],
 ) -> list[tuple[ListedPhoto, Prepared | Refusal]]:
-    """The first photo that was begun, and those behind it that are ready as well."""
-    finished: list[tuple[ListedPhoto, Prepared | Refusal]] = []
-    while begun and len(finished) < _MOST_AT_ONCE:
-        photo, future = begun[0]
-        if finished and future is not None and not future.done():
-            break
-        begun.popleft()
-        finished.append((photo, _result(photo, future)))
-    return finished
+    """The first few photos that were begun, once they are ready."""
+    first = [begun.popleft() for _ in range(min(_AT_ONCE, len(begun)))]
+    return [(photo, _result(photo, future)) for photo, future in first]
+
+
+def _put_down(begun: deque[tuple[ListedPhoto, Future[Prepared] | None]]) -> None:
+    """Let go of photos that no thread has taken up yet: the last ones, as threads take them in their order."""
+    while begun and (begun[-1][1] is None or begun[-1][1].cancel()):
+        begun.pop()
 
 
 def _result(photo: ListedPhoto, future: Future[Prepared] | None) -> Prepared | Refusal:

@@ -168,7 +168,7 @@ def test_a_worker_that_stops_finishes_what_it_holds(workspace: Workspace, monkey
     runner.look()
     row = now(workspace, job)
     assert (row.state, row.owner) == ("queued", None)  # given back, not left for its lease to end
-    assert 7 <= row.position == row.added == items(workspace) == embeddings.count < 12
+    assert 7 <= row.position == row.added == items(workspace) == embeddings.count < 16
     run(workspace)
     assert counts(now(workspace, job)) == ("done", 24, 24, 24, 0, 0)
     assert embeddings.count == 24
@@ -231,7 +231,7 @@ def test_cancelled_before_and_while_it_runs(workspace: Workspace, monkeypatch: p
     run(workspace)
     row = now(workspace, running)
     assert row.state == "cancelled"
-    assert 3 <= row.added == items(workspace) < 12
+    assert 3 <= row.added == items(workspace) < 16
     assert list((workspace.settings.data / "jobs").glob("*/*")) == []
     held = start(workspace, packed(PHOTOS))
     assert workspace.jobs.claim("gone") is not None
