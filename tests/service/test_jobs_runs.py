@@ -21,6 +21,7 @@ import structlog
 from postgres import cluster, fresh_database
 from sqlalchemy import update
 
+from service.commands.adding import PhotosNotAdded, add_photos
 from service.commands.jobs import cancel_job, list_jobs, show_job
 from service.errors import DatabaseUnavailable, Overloaded, UnknownGallery
 from service.gallery.item_repository import ItemFilter
@@ -401,3 +402,41 @@ def test_the_verbs_of_the_command(tmp_path: Path, bundle: Path, capsys: pytest.C
             cancel_job(workspace.settings, job.id, as_json=False)
         with pytest.raises(UnknownJob):
             show_job(workspace.settings, "nothing", as_json=False)
+
+
+def test_the_command_adds_with_the_same_code(tmp_path: Path, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Several sources in one run, in their order; what cannot be used is told, and everything else is added."""
+    (tmp_path / "photos.zip").write_bytes(packed(PHOTOS[:3], text=b"no picture"))
+    (tmp_path / "cup").mkdir()
+    (tmp_path / "cup" / "notes.txt").write_text("beside the photos")
+    for number in (3, 4):
+        (tmp_path / "cup" / f"{number}.jpg").write_bytes(PHOTOS[number])
+    (tmp_path / "list.csv").write_text("path,label,external_id\ncup/3.jpg,hat,sku-3\ncup/4.jpg,,\nnone.jpg,hat,\n")
+    settings = Settings.load(
+        {}, data=tmp_path / "data", bundle=bundle, threads=1, concurrency=2, verification="off", max_image_bytes=50_000
+    )
+    with pytest.raises(PhotosNotAdded, match="3 of 7 photo"):
+        add_photos(
+            settings,
+            [tmp_path / "photos.zip", tmp_path / "list.csv"],
+            gallery="shop",
+            label=None,
+            distractors=False,
+            as_json=True,
+        )
+    document = json.loads(capsys.readouterr().out)
+    assert [item["label"] for item in document["items"]] == ["label 0", "label 1", "label 2", "hat"]
+    assert [(one["path"], one["code"]) for one in document["refused"]] == [
+        ("label 0/text.jpg", "not_an_image"),
+        ("cup/4.jpg", "entry_refused"),
+        (str(tmp_path / "none.jpg"), "entry_refused"),
+    ]
+    cup = [tmp_path / "cup", tmp_path / "cup" / "3.jpg", tmp_path / "cup" / "4.jpg"]  # two of them twice
+    add_photos(settings, cup, gallery="shop", label=None, distractors=True, as_json=False)
+    captured = capsys.readouterr()
+    assert "2 photo(s) added to gallery shop" in captured.out
+    assert "1 file(s) passed over" in captured.err
+    with at(tmp_path / "data", bundle) as workspace:
+        assert items(workspace) == 6
+        [hat] = workspace.gallery.page("shop", ItemFilter(label="hat")).items
+        assert hat.external_id == "sku-3"
