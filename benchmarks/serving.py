@@ -337,6 +337,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write what was found there")
     parser.add_argument("--only", nargs="*", choices=list(PARTS), default=list(PARTS))
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers that were started end with this process
     folder = Path(tempfile.mkdtemp(prefix="whichone-serving-"))
     try:
         bench = Bench(arguments.seconds, folder)
