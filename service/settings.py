@@ -1,7 +1,8 @@
 """Settings: the only reader of the environment.
 
 Every field is an environment variable ``WHICHONE_<FIELD>``; its description is what ``docs/settings.md`` and
-``whichone serve --help`` show. A variable with the prefix that is not a setting stops the program.
+``whichone serve --help`` show. A variable with the prefix that is not a setting stops the program. Secrets may lie in
+files (``service.secret_files``).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from index.pipeline import Adaptation, Pipeline, Switch, Verification, VerifierName
 from service.errors import FieldInvalid, InvalidSetting, UnknownSetting
 from service.rates import Rate
+from service.secret_files import SUFFIX, read_secrets
 
 __all__ = ["PREFIX", "Settings", "settings_markdown"]
 
@@ -247,16 +249,24 @@ class Settings(BaseSettings):
         return uri
 
     @classmethod
+    def secrets(cls) -> list[str]:
+        """Fields that hold a secret; each may also be given as the path of a file that holds it."""
+        return [name for name, field in cls.model_fields.items() if field.annotation == SecretStr | None]
+
+    @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Self:
         """Settings of the environment, with `overrides` on top (those that are None count as not given).
 
         Raises:
             UnknownSetting: a WHICHONE_ variable that is no setting; names the nearest that is.
-            InvalidSetting: a value that cannot be used; names the variable.
+            InvalidSetting: a value that cannot be used, or a secret's file; names the variable.
         """
-        cls._refuse_unknown(os.environ if environ is None else environ)
+        environ = os.environ if environ is None else environ
+        cls._refuse_unknown(environ)
+        files = read_secrets(environ, (PREFIX + field.upper() for field in cls.secrets()))
+        secrets = {variable.removeprefix(PREFIX).lower(): secret for variable, secret in files.items()}
         try:
-            return cls(**{name: value for name, value in overrides.items() if value is not None})
+            return cls(**secrets | {name: value for name, value in overrides.items() if value is not None})
         except ValidationError as error:
             first = error.errors()[0]
             name = PREFIX + str(first["loc"][0]).upper().removeprefix(PREFIX)
@@ -266,6 +276,7 @@ class Settings(BaseSettings):
     @classmethod
     def _refuse_unknown(cls, environ: Mapping[str, str]) -> None:
         known = [PREFIX + field.upper() for field in cls.model_fields]
+        known += [PREFIX + field.upper() + SUFFIX for field in cls.secrets()]
         for name in sorted(environ):
             if name.upper().startswith(PREFIX) and name.upper() not in known:
                 nearest = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.0)[0]
