@@ -20,7 +20,7 @@ from service.gallery.endpoints import router as items
 from service.gallery.gallery_endpoints import router as galleries
 from service.gallery.merger import Merger
 from service.gallery.pin_endpoints import router as pins
-from service.gate import Gate
+from service.gate import AtTheDoor, Gate
 from service.headers import AnswerHeaders, allow_origins
 from service.jobs.endpoints import IMPORT_PATH
 from service.jobs.endpoints import router as jobs
@@ -47,6 +47,8 @@ _KEY_CHECKS = 16
 """Keys that are looked up at a time, in threads of their own: slow calls must not hold up who asks to be let in."""
 
 _SMALL_BODY = 2**20
+
+_PHOTO_PATHS = frozenset({"/recognize", "/recognize/batch", "/index", "/index/distractors"})
 
 
 class _Application(FastAPI):
@@ -102,6 +104,7 @@ def create_app(settings: Settings, *, prepared: Workspace | None = None, shared_
         timeout=settings.body_timeout,
         larger={IMPORT_PATH: settings.max_import_bytes},
     )
+    app.add_middleware(AtTheDoor, gate=app.state.gate, paths=_PHOTO_PATHS)
     if settings.origins:
         allow_origins(app, settings.origins)
     app.add_middleware(Telemetry, log=log, metrics=metrics, traces=traces)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,13 +12,15 @@ from typing import TypeVar
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import Overdue, Overloaded
 from service.observability.observer import Observer
 from service.observability.tracing import record
+from service.problems import as_answer
 from service.turns import Turn, Turns
 
-__all__ = ["Admission", "Gate"]
+__all__ = ["Admission", "AtTheDoor", "Gate"]
 
 T = TypeVar("T")
 
@@ -49,16 +51,24 @@ class Gate:
         Raises:
             Overloaded: enough of them are inside.
         """
-        if self.inside >= self._waiting:
-            self._observer.turned_away("any", "full")
-            raise Overloaded(
-                f"{self.inside} photo requests are waiting already; try again in a second", limit=self._waiting
-            )
+        self.require_room()
         self.inside += 1
         try:
             yield Admission(self, request)
         finally:
             self.inside -= 1
+
+    def require_room(self) -> None:
+        """Let a photo request pass if there is room for one.
+
+        Raises:
+            Overloaded: there is none.
+        """
+        if self.inside >= self._waiting:
+            self._observer.turned_away("any", "full")
+            raise Overloaded(
+                f"{self.inside} photo requests are waiting already; try again in a second", limit=self._waiting
+            )
 
     async def recognize(self, left: asyncio.Future[None], work: Callable[[], T]) -> T:
         """Run a question's work in a thread when its turn comes. Cancelled, it leaves the line, or ends what runs.
@@ -131,6 +141,34 @@ class Admission:
     async def enrol(self, work: Callable[[], T]) -> T:
         """See `Gate.enrol`."""
         return await self.gate.enrol(work)
+
+
+class AtTheDoor:
+    """ASGI middleware that refuses a photo request before anything is done for it, its key looked at or its body read:
+    what turning away costs is taken from those who are inside."""
+
+    def __init__(self, app: ASGIApp, *, gate: Gate, paths: Collection[str]) -> None:
+        self._app = app
+        self._gate = gate
+        self._paths = paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer it."""
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in self._paths:
+            try:
+                self._gate.require_room()
+            except Overloaded as error:
+                scope["route"] = _Route(scope["path"])
+                await as_answer(error, scope["state"].get("request_id"))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """What metrics and log lines look for in a request that was routed."""
+
+    path: str
 
 
 async def _departure(request: Request) -> None:

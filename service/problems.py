@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from embedding.errors import WhichoneError
-from service.errors import UnknownGallery
+from service.errors import Overdue, Overloaded, UnknownGallery
 
 __all__ = [
     "PROBLEM_RESPONSES",
@@ -129,6 +129,11 @@ def problem(status: int, code: str, detail: str, request_id: str | None, **membe
     return JSONResponse(body, status, headers, media_type=MEDIA_TYPE)
 
 
+def as_answer(error: WhichoneError, request_id: str | None) -> JSONResponse:
+    """The answer that tells of a domain's error."""
+    return problem(status_of(error), error.code, error.message, request_id, **error.details)
+
+
 def unexpected(request_id: str | None) -> JSONResponse:
     """The answer to a defect: an id to find it in the log by, and nothing of its insides."""
     detail = f"something went wrong here that should not; the server's log tells more under request id {request_id}"
@@ -148,11 +153,12 @@ def _request_id(request: Request) -> str | None:
 
 def _on_domain_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, WhichoneError)  # noqa: S101  for mypy: registered for this class only
-    request.state.error = error  # for the log
+    if not isinstance(error, Overloaded | Overdue):  # these are told in numbers: too much is not to cost more still
+        request.state.error = error  # for the log
     known: Collection[str] | None = getattr(request.state, "galleries", None)
     if known is not None and isinstance(error, UnknownGallery):
         error = error.told_to(known)
-    return problem(status_of(error), error.code, error.message, _request_id(request), **error.details)
+    return as_answer(error, _request_id(request))
 
 
 def _on_validation_error(request: Request, error: Exception) -> JSONResponse:

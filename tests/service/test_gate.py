@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import harness
 import pytest
@@ -194,3 +197,24 @@ def test_works_run_side_by_side_and_answer_in_order() -> None:
         assert answers == [0, 1, 2, 3]
 
     asyncio.run(scenario())
+
+
+def test_a_full_server_refuses_at_the_door_and_serves_again(tmp_path: Path, bundle: Path) -> None:
+    with harness.serving(tmp_path / "data", bundle, max_waiting=1, body_timeout=60) as server:
+        address = (urlsplit(server.url).hostname, urlsplit(server.url).port)
+        with socket.create_connection(address) as slow:
+            slow.sendall(b"POST /recognize HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=b\r\n")
+            slow.sendall(b"Content-Length: 1000\r\n\r\n--b")
+            photo = {"image": ("q.jpg", harness.jpeg(1))}
+            harness.until("it is inside", lambda: server.post("/recognize", files=photo).status_code == 503)
+            for path in ("/recognize", "/recognize/batch", "/index", "/index/distractors"):
+                refused = server.post(path, files=photo)
+                assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
+                assert refused.headers["content-type"] == "application/problem+json"
+                assert refused.headers["retry-after"] == "1"
+                assert refused.headers["x-request-id"] == refused.json()["request_id"]
+            assert server.get("/labels").status_code == 200  # what carries no photo is answered
+            counted = server.get("/metrics").text
+            assert 'whichone_requests_total{method="POST",route="/index",status="503"}' in counted
+        harness.until("it serves again", lambda: server.post("/recognize", files=photo).status_code == 200)
+        assert "Traceback" not in server.log.read_text()
