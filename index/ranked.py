@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from index.calibration import Evidence
 from index.ranking import RankedLabel, margins
@@ -47,7 +46,7 @@ class Ranked:
     def _shares(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Log of each label's part in a softmax over labels and distractors."""
         scaled = scores / SHARE_TEMPERATURE
-        return np.asarray(scaled - np.logaddexp(logsumexp(scaled), self.strange), np.float64)
+        return np.asarray(scaled - np.logaddexp(np.logaddexp.reduce(scaled), self.strange), np.float64)
 
     def best_evidence(self) -> Evidence:
         """For the best label alone."""

@@ -214,13 +214,16 @@ class Replica:
                 receipt = build(recognizer, query.embedding, traced, about=about, defect=query.defect, top_k=top_k)
             return Answer(traced.verdict, state.generation, state.change, receipt)
 
-        def wants_local(state: State, within: Selection | None) -> bool:
-            return state.recognizer.wants_local(query.embedding, within=within)
+        def ask_without_local(state: State, within: Selection | None) -> Answer | None:
+            wants = query.defect is None and state.recognizer.wants_local(query.embedding, within=within)
+            return None if wants else ask(state, within)
 
         # Local features are extracted between two looks, not during one: that takes longer than all the rest, and no
         # change would come in meanwhile.
-        if query.defect is None and self.inspect_within(wanted, wants_local):
-            query.local()
+        answer = self.inspect_within(wanted, ask_without_local)
+        if answer is not None:
+            return answer
+        query.local()
         return self.inspect_within(wanted, ask)
 
     def about(self, query: EmbeddedQuery, state: State, wanted: Filter | None = None) -> About:
@@ -330,9 +333,9 @@ class Replica:
             UnknownGallery: it is gone.
             BundleMismatch, GenerationCorrupt, GenerationMismatch: it cannot be served as it is.
         """
-        with self._database.read() as session:
-            row = GalleryRepository(session).by_name(self.name)
-        if row is not None and self._state is not None and row.change <= self._state.change:
+        with self._database.glance() as session:
+            change = GalleryRepository(session).change_of(self.name)
+        if change is not None and self._state is not None and change <= self._state.change:
             return
         tried = -1
         while True:

@@ -47,6 +47,10 @@ class GalleryRepository:
         """The gallery of this name."""
         return self._session.scalar(select(Gallery).where(Gallery.name == name))
 
+    def change_of(self, name: str) -> int | None:
+        """The gallery's change number: what every question asks for, and all that it asks."""
+        return self._session.scalar(select(Gallery.change).where(Gallery.name == name))
+
     def locked(self, name: str) -> Gallery | None:
         """The gallery, kept from changing in other transactions until this one ends."""
         return self._session.scalar(select(Gallery).where(Gallery.name == name).with_for_update())
