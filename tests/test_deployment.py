@@ -181,3 +181,14 @@ def test_only_what_is_needed_is_sent_to_the_engine() -> None:
     kept = {rule.removeprefix("!") for rule in rules if rule.startswith("!")}
     assert all((ROOT / name).exists() for name in kept)
     assert not {".git", "tests", "docs", "whichone-data"} & kept
+
+
+@pytest.mark.parametrize(
+    ("document", "name"),
+    [("README.md", "docker"), *(("docs/operations.md", name) for name in ("password", "backup", "restore"))],
+)
+def test_the_smoke_test_finds_what_it_runs(document: str, name: str) -> None:
+    blocks = re.findall(rf"^```bash {name}\n(.*?)^```", (ROOT / document).read_text(encoding="utf-8"), re.M | re.S)
+    assert len(blocks) == 1
+    assert "docker compose" in blocks[0]
+    assert f'"{document}", "{name}"' in (ROOT / "docker/smoke-test").read_text(encoding="utf-8")
