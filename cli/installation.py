@@ -1,4 +1,4 @@
-"""`whichone doctor`, `version`: what is installed."""
+"""`whichone doctor`, `version`, `migrate`: what is installed, and its database."""
 
 from __future__ import annotations
 
@@ -26,3 +26,11 @@ def version(as_json: AsJson = False) -> None:
     from service.commands.doctor import show_version
 
     show_version(as_json=as_json)
+
+
+@app.command(epilog=examples("whichone migrate", "WHICHONE_DATABASE_URL=postgresql://... whichone migrate"))
+def migrate(data: Data = None) -> None:
+    """Bring the database up to date, and end. Servers do so as they start, too."""
+    from service.commands.migrating import migrate
+
+    migrate(settings_of(data))
