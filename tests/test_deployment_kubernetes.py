@@ -63,6 +63,15 @@ def variables(name: str) -> dict[str, Any]:
     return given | {entry["name"]: entry.get("value") for entry in container(name)["env"]}
 
 
+def check(manifest: Manifest, version: str) -> None:
+    wrong = ""
+    try:
+        kubernetes_validate.validate(manifest, version, strict=True)
+    except kubernetes_validate.ValidationError as error:  # its own text holds the whole schema
+        wrong = f"{manifest['kind']} {manifest['metadata']['name']}, {list(error.path)}: {error.message}"
+    assert not wrong
+
+
 def test_every_file_is_used() -> None:
     for folder in ("base", "example"):
         files = {path.name for path in (FOLDER / folder).glob("*.yaml")} - {"kustomization.yaml"}
@@ -73,7 +82,7 @@ def test_every_file_is_used() -> None:
 @pytest.mark.parametrize("version", ["1.29", kubernetes_validate.latest_version()])
 @pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda m: f"{m['kind']}-{m['metadata']['name']}")
 def test_it_is_what_the_schemas_allow(manifest: Manifest, version: str) -> None:
-    kubernetes_validate.validate(manifest, version, strict=True)
+    check(manifest, version)
 
 
 def test_the_schemas_refuse_what_is_wrong() -> None:
@@ -98,7 +107,7 @@ def test_kustomize_builds_it(tmp_path: Path) -> None:
     built = list(yaml.safe_load_all(done.stdout))
     assert len(built) == len(MANIFESTS) + 3  # the settings and two secrets
     for manifest in built:
-        kubernetes_validate.validate(manifest, "1.29", strict=True)
+        check(manifest, "1.29")
     made = {m["metadata"]["name"] for m in built if m["kind"] in {"ConfigMap", "Secret"}}
     assert all(re.fullmatch(r"whichone-[a-z-]+-[a-z0-9]{10}", name) for name in made)  # a change begins new pods
     used = set(re.findall(r"(?:secretName|name): (whichone-(?:settings|admin-key|database-url)\S*)", done.stdout))
