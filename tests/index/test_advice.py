@@ -79,8 +79,8 @@ def test_exact_search_is_taken_while_it_is_quick_else_the_quickest_that_fits() -
 
 
 def test_vectors_looked_at() -> None:
-    assert advice._looked_at(IvfSpec(), 1_000_000, 8) == 8192 + 8 / 8192 * 1_000_000
-    assert advice._looked_at(IvfSpec(), 1_000_000, 10**9) == 8192 + 1_000_000
+    assert advice._looked_at(IvfSpec(), 1_000_000, 8) == 16384 + 8 / 16384 * 1_000_000
+    assert advice._looked_at(IvfSpec(), 1_000_000, 10**9) == 16384 + 1_000_000
     assert advice._looked_at(HnswSpec(m=32), 1024, 64) == 64 * 10 * 16
     assert advice._line([100, 400], [2.0, 5.0], 1000) == pytest.approx(1 + 0.01 * 1000)
     assert advice._line([100, 400], [5.0, 4.0], 800) == pytest.approx(8.0)  # quicker with more: all by rate
