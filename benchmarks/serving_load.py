@@ -41,7 +41,6 @@ class Load:
     seconds: float = 0.0
     good: list[float] = field(default_factory=list)
     others: dict[int, int] = field(default_factory=dict)
-    answers: list[bytes] = field(default_factory=list)
 
     def count(self, status: int, took: float) -> None:
         """Note an answer; status 0 is a broken connection."""
@@ -49,6 +48,13 @@ class Load:
             self.good.append(took)
         else:
             self.others[status] = self.others.get(status, 0) + 1
+
+    def join(self, other: Load) -> None:
+        """Count what came of others, asked after these."""
+        self.seconds += other.seconds
+        self.good += other.good
+        for status, count in other.others.items():
+            self.others[status] = self.others.get(status, 0) + count
 
     @property
     def per_s(self) -> float:
