@@ -146,18 +146,19 @@ def test_older_generations_go_and_those_in_use_stay(data: Path, bundle: Path) ->
 
 
 class MeanwhileChanged:
-    """A database where something happens just after the second look at it has begun."""
+    """A database where something happens just after the first reading of it has begun; a glance is none."""
 
     def __init__(self, database: Database, meanwhile: Callable[[], object]) -> None:
         self.database = database
+        self.glance = database.glance
         self.meanwhile = meanwhile
-        self.looks = 0
+        self.readings = 0
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         with self.database.read() as session:
-            self.looks += 1
-            if self.looks == 2:
+            self.readings += 1
+            if self.readings == 1:
                 session.execute(text("SELECT change FROM galleries")).all()  # from here on it sees this moment
                 self.meanwhile()
             yield session
