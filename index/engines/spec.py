@@ -28,8 +28,8 @@ Keep: TypeAlias = Literal["float16", "float32"]
 """How the vectors are kept beside the searched ones, to be read back and to refine with."""
 
 _MANY = 1 << 19
-"""Items from which on lists are twice as many: of a million, finding nine more in a thousand neighbours takes 352 of
-8,192 lists, and two dozen of 16,384."""
+"""Items from which on lists are twice as many: of a million, 352 of 8,192 lists hold .992 of the nearest, and 16 of
+16,384 hold .988 in an eighth of the time."""
 
 _FEWEST_A_LIST = 8
 
