@@ -52,13 +52,16 @@ def defect_of(image: Image.Image) -> Defect | None:
             f"The photo is unusable: {image.width} x {image.height} pixels show too little. "
             f"Send it with at least {_LEAST_SIDE} pixels a side, better some hundreds.",
         )
-    if _spread(image) < _LEAST_SPREAD:
+    grey = _brightness(image)
+    # Brightness is a weighted mean of the channels, so none of them being varied, it is not either: only where it
+    # varies little must the channels be looked at. Twice the limit, as it is looked at a little more closely.
+    if grey.std() < 2 * _LEAST_SPREAD and _spread(image) < _LEAST_SPREAD:
         return Defect(
             "blank",
             "The photo is unusable: it is almost all one colour. Send one that shows the thing, in enough light and "
             "with nothing before the lens.",
         )
-    if detail_of(image) < _LEAST_DETAIL:
+    if _detail(grey) < _LEAST_DETAIL:
         return Defect(
             "blurred",
             "The photo is unusable: it is blurred so much that no detail is left. Hold the camera still, let it focus "
@@ -79,8 +82,16 @@ def detail_of(image: Image.Image) -> float:
     Source: Pech-Pacheco and others, Diatom autofocusing in brightfield microscopy (ICPR 2000); here relative to the
     contrast and at a fixed size, so that neither a pale photo nor a large one counts as blurred.
     """
+    return _detail(_brightness(image))
+
+
+def _brightness(image: Image.Image) -> NDArray[np.float64]:
+    """Grey levels at `_BLUR_SIDE` pixels, 0..255."""
     # Real numbers before the resize: rounded to whole levels, a smooth picture would seem to have detail.
-    grey: NDArray[np.float64] = np.asarray(_within(image.convert("L").convert("F"), _BLUR_SIDE), np.float64)
+    return np.asarray(_within(image.convert("L").convert("F"), _BLUR_SIDE), np.float64)
+
+
+def _detail(grey: NDArray[np.float64]) -> float:
     inner = grey[1:-1, 1:-1]
     laplacian = 4 * inner - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
     return float(laplacian.var() / max(grey.var(), 1.0)) if laplacian.size else 1.0

@@ -151,6 +151,7 @@ def _lifespan(
             if not workspace.started:
                 await run_in_threadpool(prepare, workspace)
             app.state.workspace = workspace
+            app.openapi()  # what every call looks into; making it takes longer than answering
             metrics.watch(workspace, log)
             workspace.embedder.observer = metrics
             for worker in _workers(workspace, log):

@@ -12,7 +12,7 @@ from service.errors import FieldUnknown
 __all__ = ["refuse_unknown_query"]
 
 
-def refuse_unknown_query(request: Request) -> None:
+async def refuse_unknown_query(request: Request) -> None:
     """Dependency of every route.
 
     Raises:

@@ -39,6 +39,12 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _slots() -> int:
+    """One more than cores: a photo's thread stands still at times, while others hold Python's lock or its answer is
+    handed on."""
+    return _cores() + 1
+
+
 def _listed(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
@@ -139,8 +145,8 @@ class Settings(BaseSettings):
         "each. Unset: one a core.",
     )
     concurrency: Count = Field(
-        default_factory=_cores,
-        description="Photo requests decoded and embedded at a time; bounds memory. Unset: one a core.",
+        default_factory=_slots,
+        description="Photo requests decoded and embedded at a time; bounds memory. Unset: one a core, and one more.",
     )
     max_waiting: Count = Field(
         64, description="Photo requests in work or waiting; further ones are answered 503 at once."

@@ -31,7 +31,7 @@ from index.verification import FeatureFile, Verifier
 from service.database import Database
 from service.errors import BundleMismatch, Overloaded, UnknownGallery
 from service.gallery.filtering import Filters
-from service.gallery.repository import GalleryRepository
+from service.gallery.repository import GalleryRepository, change_of
 from service.locks import ReadWriteLock
 from service.models import Gallery, ItemRow
 from service.photo_embedding import EmbeddedQuery
@@ -333,8 +333,8 @@ class Replica:
             UnknownGallery: it is gone.
             BundleMismatch, GenerationCorrupt, GenerationMismatch: it cannot be served as it is.
         """
-        with self._database.glance() as session:
-            change = GalleryRepository(session).change_of(self.name)
+        with self._database.glance() as connection:
+            change = change_of(connection, self.name)
         if change is not None and self._state is not None and change <= self._state.change:
             return
         tried = -1

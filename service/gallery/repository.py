@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, delete, func, select, update
+from sqlalchemy import Connection, String, and_, bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, undefer
 
@@ -15,13 +15,22 @@ from service.errors import UnknownGallery
 from service.gallery.words import gallery_name
 from service.models import CalibrationRow, Gallery, ItemRow, Removal
 
-__all__ = ["GalleryRepository", "Staleness", "existing"]
+__all__ = ["GalleryRepository", "Staleness", "change_of", "existing"]
+
+_CHANGE = select(Gallery.change).where(Gallery.name == bindparam("name", type_=String))
+"""Made once: it is asked for with every question, and to make it takes as long as to ask."""
 
 _ROWS_AT_ONCE = 512
 """With local features a row has up to 70 kB."""
 
 _CALIBRATIONS_KEPT = 5
 """Only the newest is used; a few before it tell how a gallery came to its threshold."""
+
+
+def change_of(connection: Connection, name: str) -> int | None:
+    """The gallery's change number: what every question asks for, and all that it asks."""
+    change: int | None = connection.execute(_CHANGE, {"name": name}).scalar()
+    return change
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +55,6 @@ class GalleryRepository:
     def by_name(self, name: str) -> Gallery | None:
         """The gallery of this name."""
         return self._session.scalar(select(Gallery).where(Gallery.name == name))
-
-    def change_of(self, name: str) -> int | None:
-        """The gallery's change number: what every question asks for, and all that it asks."""
-        return self._session.scalar(select(Gallery.change).where(Gallery.name == name))
 
     def locked(self, name: str) -> Gallery | None:
         """The gallery, kept from changing in other transactions until this one ends."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
+
+from sqlalchemy import Row
 
 from service.models import ApiKey
 from service.rates import Rate
@@ -39,8 +41,8 @@ class KeyInfo:
     previous_until: datetime | None
 
     @classmethod
-    def of(cls, row: ApiKey) -> KeyInfo:
-        """Of a row."""
+    def of(cls, row: ApiKey | Row[Any]) -> KeyInfo:
+        """Of a row, or of its columns."""
         return cls(
             row.name,
             tuple(row.scopes),

@@ -29,7 +29,7 @@ from service.errors import (
 )
 from service.gallery.words import gallery_name
 from service.keys.info import SCOPES, KeyInfo
-from service.keys.repository import KeyRepository
+from service.keys.repository import KeyRepository, key_of_hash
 from service.keys.uses import KeyUses
 from service.models import ApiKey
 from service.rates import Rate
@@ -146,8 +146,8 @@ class KeyService:
             ExpiredKey: it has ended, or was replaced by a rotation whose grace has.
         """
         hashed = _hash(key)
-        with self._database.glance() as session:
-            row = KeyRepository(session).by_hash(hashed)
+        with self._database.glance() as connection:
+            row = key_of_hash(connection, hashed)
         current = row is not None and hmac.compare_digest(row.key_sha256, hashed)
         previous = row is not None and hmac.compare_digest(row.previous_sha256 or "", hashed)
         if row is None or not (current or previous):

@@ -27,7 +27,7 @@ _METRICS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _shutdown(request: Request) -> Shutdown:
+async def _shutdown(request: Request) -> Shutdown:
     shutdown: Shutdown = request.app.state.shutdown
     return shutdown
 
