@@ -76,6 +76,8 @@ class _Connection:
     async def ask(self, request: bytes) -> tuple[int, bytes]:
         """Send a request; its status and body, or 0 for a connection that broke."""
         try:
+            if self._writer is not None and self._reader.at_eof():  # closed while it lay idle
+                self.close()
             if self._writer is None:
                 self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
             self._writer.write(request)

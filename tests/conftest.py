@@ -1,4 +1,5 @@
-"""Which tests `make check` leaves out: those that start processes of their own, by folder or file."""
+"""What holds for all tests: which of them `make check` leaves out (those that start processes of their own, by folder or
+file), and that none looks at the clock."""
 
 from __future__ import annotations
 
@@ -6,6 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("no deadline", settings(), deadline=None)
+settings.load_profile("no deadline")
 
 # As the command does (`cli`), before anything imports NumPy.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
