@@ -1,5 +1,5 @@
-"""What holds for all tests: which of them `make check` leaves out (those that start processes of their own, by folder or
-file), and that none looks at the clock."""
+"""What holds for all tests: which of them `make check` leaves out (those that start processes of their own), and that
+none looks at the clock."""
 
 from __future__ import annotations
 
