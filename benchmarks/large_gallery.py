@@ -1,4 +1,4 @@
-"""A large gallery in the service: `python -m benchmarks.large_gallery [--items 1000000] [--json FILE]`.
+"""A large gallery in the service: `python -m benchmarks.large_gallery [--items 1000000] [--json FILE] [--data FOLDER]`.
 
 The rows of a gallery are written into a database (unit vectors in clusters, as in `benchmarks.engines`; labels of ten
 photos; no photo files and no local features). `whichone index build` makes a
@@ -6,7 +6,10 @@ generation of them, `whichone serve` opens it, and photos are asked and added ov
 
     build_s            `whichone index build` in full: reading the database, learning, building, checking
     ready_s            from the start of the server to the first answer of `/readyz`
-    over_*_ms          a lone client's time over decoding and embedding: HTTP, search, ranking, verdict
+    first_over_*_ms    a lone client's time over decoding and embedding: HTTP, search, ranking, verdict; of questions
+                       right after the start, while photos are being measured (`service.gallery.measurer`)
+    measured_s         from then until the server has nothing to do
+    over_*_ms          the same afterwards
     adding_over_*_ms   the same while another client adds photos one by one
     add_p50_ms         of adding one photo: embedding it three times, writing, answering
     seen_at_once       added photos that the next question was answered with
@@ -131,10 +134,29 @@ def over(client: httpx.Client, data: bytes) -> tuple[float, dict[str, Any]]:
     return took - answer["timing_ms"]["decode"] - answer["timing_ms"]["embed"], answer
 
 
-def ask(client: httpx.Client, questions: int, adds: int) -> dict[str, float]:
+def until_idle(process: subprocess.Popen[bytes]) -> None:
+    """Wait until the server takes less than a twentieth of a processor for a second."""
+    while True:
+        before = busy_s(process)
+        time.sleep(1.0)
+        if busy_s(process) - before < 0.05:
+            return
+
+
+def busy_s(process: subprocess.Popen[bytes]) -> float:
+    """Processor time that the server took so far."""
+    words = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def ask(client: httpx.Client, process: subprocess.Popen[bytes], questions: int, adds: int) -> dict[str, float]:
     for seed in range(10):
         over(client, photo(seed))
-    lone = [over(client, photo(seed))[0] for seed in range(questions)]
+    first = [over(client, photo(seed))[0] for seed in range(questions // 4)]
+    began = time.perf_counter()
+    until_idle(process)
+    measured = time.perf_counter() - began
+    lone = [over(client, photo(seed))[0] for seed in range(questions, 2 * questions)]
     adding, added, seen = [], [], 0
     done = threading.Event()
 
@@ -155,8 +177,8 @@ def ask(client: httpx.Client, questions: int, adds: int) -> dict[str, float]:
     while not done.is_set():
         adding.append(over(client, photo(len(adding)))[0])
     thread.join()
-    figures = {"add_p50_ms": float(np.median(added)), "seen_at_once": seen / adds}
-    for name, times in (("over", lone), ("adding_over", adding)):
+    figures = {"measured_s": measured, "add_p50_ms": float(np.median(added)), "seen_at_once": seen / adds}
+    for name, times in (("first_over", first), ("over", lone), ("adding_over", adding)):
         figures |= {f"{name}_p{share}_ms": float(np.percentile(times, share)) for share in (50, 95, 100)}
     return figures
 
@@ -166,6 +188,16 @@ def resident_mb(process: subprocess.Popen[bytes]) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def make(items: int, engine: str) -> dict[str, float]:
+    """Write the rows and build."""
+    began = time.perf_counter()
+    fill(Settings(), items)
+    filled = time.perf_counter()
+    print(f"written in {filled - began:.0f} s", flush=True)
+    subprocess.run([sys.executable, "-m", "cli", "index", "build", "--engine", engine], check=True)
+    return {"fill_s": filled - began, "build_s": time.perf_counter() - filled}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="A large gallery in the service.")
     parser.add_argument("--items", type=int, default=1_000_000)
@@ -173,22 +205,18 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=200)
     parser.add_argument("--adds", type=int, default=40)
     parser.add_argument("--json", type=Path, help="write the figures there")
+    parser.add_argument("--data", type=Path, help="make the gallery there and keep it; one that is there is used")
     arguments = parser.parse_args()
+    row: dict[str, Any] = {"items": arguments.items, "engine": arguments.engine, "dim": Bundle.open().manifest.dim}
     with tempfile.TemporaryDirectory() as scratch:
-        os.environ |= {"WHICHONE_DATA": scratch, "WHICHONE_ADMIN_KEY": KEY}
-        row: dict[str, Any] = {"items": arguments.items, "engine": arguments.engine, "dim": Bundle.open().manifest.dim}
-        began = time.perf_counter()
-        fill(Settings(), arguments.items)
-        row["fill_s"] = time.perf_counter() - began
-        print(f"written in {row['fill_s']:.0f} s", flush=True)
-        began = time.perf_counter()
-        build = [sys.executable, "-m", "cli", "index", "build", "--engine", arguments.engine]
-        subprocess.run(build, check=True)
-        row["build_s"] = time.perf_counter() - began
+        folder = arguments.data or Path(scratch)
+        os.environ |= {"WHICHONE_DATA": str(folder), "WHICHONE_ADMIN_KEY": KEY}
+        if not (folder / "galleries").exists():
+            row |= make(arguments.items, arguments.engine)
         began = time.perf_counter()
         with serving() as (client, process):
             row["ready_s"] = time.perf_counter() - began
-            row |= ask(client, arguments.questions, arguments.adds)
+            row |= ask(client, process, arguments.questions, arguments.adds)
             row["server_mb"] = resident_mb(process)
     for name, value in row.items():
         print(f"{name:22} {value if isinstance(value, str) else f'{value:.4g}'}")

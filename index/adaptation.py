@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Adaptation", "Centres", "WithinLabelScatter", "centred", "fit_adaptation"]
+__all__ = ["AdaptedQuery", "Adaptation", "Centres", "WithinLabelScatter", "centred", "fit_adaptation"]
 
 Floats = NDArray[np.float64]
 
@@ -37,6 +37,31 @@ class Centres:
     queries: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class AdaptedQuery:
+    """A query, ready to be compared with photos that are not adapted.
+
+    With M as matrix, q as the query, x as a photo and a, b as the centres of their sides, the cosine of M(q - a) and
+    M(x - b) is (<direction, x> - offset) / |M(x - b)|, where direction = MM(q - a) / |M(q - a)| and offset =
+    <direction, b>. So what has to be known of a photo is one length, which no query changes.
+
+    Attributes:
+        unit: M(q - a) at unit length, (d,): to be compared with what is photographed as queries are.
+        direction: (d,).
+        offset: 0 without centres.
+    """
+
+    unit: Floats
+    direction: Floats
+    offset: float = 0.0
+
+    @classmethod
+    def plain(cls, vector: NDArray[np.floating]) -> AdaptedQuery:
+        """A unit vector (d,) where nothing is adapted."""
+        wide = vector.astype(np.float64)
+        return cls(wide, wide)
+
+
 @dataclass(frozen=True, eq=False)
 class Adaptation:
     """A shift and a linear map of embeddings, after which they are brought back to unit length.
@@ -50,30 +75,43 @@ class Adaptation:
     centres: Centres | None = None
 
     def apply(self, vectors: NDArray[np.floating]) -> Floats:
-        """Map the gallery's embeddings (n, d) to (n, d), rows of unit length.
+        """Map the gallery's embeddings (n, d) to (n, d), rows of unit length."""
+        return self.measured(vectors)[0]
 
-        In single precision: a question to a large gallery maps a thousand of them, which is most of what it costs.
+    def measured(self, vectors: NDArray[np.floating]) -> tuple[Floats, Floats]:
+        """`apply`, and the lengths (n,) that the rows had before they were brought to unit length.
+
+        In single precision: a large gallery maps all of its photos, and what it learns asks for many more.
         """
         narrow = np.asarray(vectors, np.float32)
         moved = (narrow if self.centres is None else narrow - self.centres.gallery) @ self.matrix
         return _unit(moved.astype(np.float64))
 
     def apply_to_queries(self, vectors: NDArray[np.floating]) -> Floats:
-        """The same of queries, and of distractors: they are photographed as queries are."""
-        wide = vectors.astype(np.float64)
-        return _unit((wide if self.centres is None else wide - self.centres.queries) @ self._wide)
+        """The same of queries (n, d), and of distractors: they are photographed as queries are."""
+        return _unit(self._from_query(vectors) @ self._wide)[0]
+
+    def query(self, vector: NDArray[np.floating]) -> AdaptedQuery:
+        """A query (d,) as it is compared with photos."""
+        moved = self._from_query(vector) @ self._wide
+        unit = moved / max(float(np.linalg.norm(moved)), _LEAST_LENGTH)
+        direction = unit @ self._wide
+        offset = 0.0 if self.centres is None else float(direction @ self.centres.gallery.astype(np.float64))
+        return AdaptedQuery(unit, direction, offset)
 
     def probe(self, query: NDArray[np.floating]) -> NDArray[np.float32]:
-        """What to search an index of vectors that are not adapted for, (d,), to find those nearest after adaptation.
+        """What to search an index of vectors that are not adapted for, (d,), to find those nearest after adaptation:
+        the query's direction (`AdaptedQuery`), at unit length. The lengths of photos differ little."""
+        direction = self.query(query).direction
+        return np.asarray(direction / max(float(np.linalg.norm(direction)), _LEAST_LENGTH), np.float32)
 
-        With M as matrix, <M(q - a), M(x - b)> = <MM(q - a), x> and a constant: the inner product with this probe is the
-        adapted cosine but for the length of M(x - b), which differs little between photos.
-        """
-        wide = query.astype(np.float64)
-        if self.centres is not None:
-            wide = wide - self.centres.queries
-        twice = (wide @ self._wide) @ self._wide
-        return np.asarray(twice / max(float(np.linalg.norm(twice)), _LEAST_LENGTH), np.float32)
+    def same_as(self, other: Adaptation | None) -> bool:
+        """Whether both do the same, to the bit."""
+        return other is not None and self.to_bytes() == other.to_bytes()
+
+    def _from_query(self, vectors: NDArray[np.floating]) -> Floats:
+        wide = vectors.astype(np.float64)
+        return wide if self.centres is None else wide - self.centres.queries
 
     @cached_property
     def _wide(self) -> Floats:
@@ -175,6 +213,7 @@ def fit_adaptation(scatter: WithinLabelScatter, shrinkage: float) -> Adaptation 
     return Adaptation(((matrix + matrix.T) / 2).astype(np.float32))
 
 
-def _unit(rows: Floats) -> Floats:
-    """Rows (n, d) at unit length; one of nothing stays nothing."""
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), _LEAST_LENGTH), np.float64)
+def _unit(rows: Floats) -> tuple[Floats, Floats]:
+    """Rows (n, d) at unit length, but for one of nothing, which stays nothing; and what they were divided by, (n,)."""
+    lengths = np.maximum(np.linalg.norm(rows, axis=1), _LEAST_LENGTH)
+    return np.asarray(rows / lengths[:, None], np.float64), np.asarray(lengths, np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -75,6 +75,15 @@ class ListedItems:
 
     def label(self, place: int) -> str:
         return self.names[int(self.codes[place])]
+
+    def labels_of(self, numbers: Sequence[int]) -> list[str | None]:
+        """The label of each of `numbers`, None for one that is not listed: a question asks for some hundred."""
+        wanted = np.asarray(numbers, np.int64)
+        if len(self.numbers) == 0:
+            return [None] * len(wanted)
+        places = np.minimum(np.searchsorted(self.numbers, wanted), len(self.numbers) - 1)
+        codes = np.where(self.numbers[places] == wanted, self.codes[places], -1)
+        return [None if code < 0 else self.names[code] for code in codes.tolist()]
 
     def of_label(self, label: str) -> NDArray[np.int64]:
         """The numbers of a label, ascending; empty for a label that has none."""
@@ -158,9 +167,15 @@ class ItemTable:
     def count_labels(self) -> int:
         return len(self._counts)
 
-    def labels_of(self, numbers: Iterable[int]) -> list[str]:
+    def labels_of(self, numbers: Sequence[int]) -> list[str]:
         """The distinct labels of `numbers`, in order of first appearance; numbers not held are passed over."""
-        return list(dict.fromkeys(self.label(number) for number in numbers if number in self))
+        found: dict[str, None] = {}
+        for number, listed in zip(numbers, self._listed.labels_of(numbers), strict=True):
+            row = self._rows.get(number)
+            label = row[1] if row is not None else None if number in self._gone else listed
+            if label is not None:
+                found[label] = None
+        return list(found)
 
     def _place(self, number: int) -> int | None:
         return None if number in self._gone else self._listed.place(number)

@@ -120,7 +120,9 @@ class Recognizer:
     @tuning.setter
     def tuning(self, tuning: Tuning | None) -> None:
         self._tuning = tuning
-        self.space = self.space_with(None if tuning is None else tuning.adaptation)
+        adaptation = None if tuning is None else tuning.adaptation
+        if not self.space.adapts_as(adaptation):  # or all that it knows would have to be found out again
+            self.space = self.space_with(adaptation)
 
     @property
     def calibration(self) -> Calibration | None:
@@ -136,7 +138,7 @@ class Recognizer:
     def search_by(self, index: VectorIndex) -> None:
         """Search the same vectors by another engine from now on."""
         self.index = index
-        self.tuning = self._tuning  # whose space must look there, too
+        self.space = self.space_with(self.space.adaptation)
 
     def space_with(self, adaptation: Adaptation | None) -> Space:
         """The gallery as `adaptation` would have it."""
@@ -302,7 +304,7 @@ class Recognizer:
             if among_distractors is not None:
                 strangers = np.delete(strangers, among_distractors)
             return Ranked(
-                rank_labels(seen, photos, ranking or self.ranking),
+                rank_labels(seen.direction, photos, ranking or self.ranking, offset=seen.offset),
                 mean_of_top(strangers),
                 float(logsumexp(strangers / SHARE_TEMPERATURE)) if len(strangers) else -math.inf,
                 frozenset(self.table.labels_of(holding)),

@@ -163,7 +163,7 @@ class Simulation:
         """Views of the bundle's photos as known queries, each photo enrolled for the moment as a label of its own."""
         asked = []
         for at, (photo, views) in self._background():
-            enrolled = LabelPhotos("", np.array([-1]), space.query(photo)[None])
+            enrolled = space.enrolled(photo)
             for view in views:
                 ranked = self._rank(view, space)
                 asked.append(Asked(f"stranger {at}", self._with_label(view, ranked, enrolled, space), ""))
@@ -188,9 +188,7 @@ class Simulation:
         same = self._holding(embedding) | {label}
         local = recognizer.features.get(number) if verify else None
         if len(photos.numbers) > 1:
-            others = photos.numbers != number
-            penalties = None if photos.penalties is None else photos.penalties[others]
-            rest = LabelPhotos(label, photos.numbers[others], photos.vectors[others], penalties)
+            rest = space.some_of(photos, photos.numbers != number)
             return self._with_and_without(embedding, rest, same, space, local)
         asked = self._without(embedding, label, same, space, local)
         for view in recognizer.views.get(number, ()) if views else ():
@@ -259,8 +257,9 @@ class Simulation:
         )
 
     def _with_label(self, query: NDArray[np.float32], others: Ranked, own: LabelPhotos, space: Space) -> Ranked:
+        seen = space.query(query)
         entries: list[RankedLabel] = [
             *others.labels,
-            *rank_labels(space.query(query), [own], self._ranking),
+            *rank_labels(seen.direction, [own], self._ranking, offset=seen.offset),
         ]
         return replace(others, labels=sorted(entries, key=lambda entry: (-entry.score, entry.label)))

@@ -18,6 +18,7 @@ from service.audit.endpoints import router as audit
 from service.gallery.calibrator import Calibrator
 from service.gallery.endpoints import router as items
 from service.gallery.gallery_endpoints import router as galleries
+from service.gallery.measurer import Measurer
 from service.gallery.merger import Merger
 from service.gallery.pin_endpoints import router as pins
 from service.gate import AtTheDoor, Gate
@@ -128,7 +129,7 @@ def prepare(workspace: Workspace) -> None:
     workspace.start()
 
 
-_Worker = Calibrator | UseWriter | Merger | JobRunner
+_Worker = Calibrator | UseWriter | Merger | Measurer | JobRunner
 
 
 def _workers(workspace: Workspace, log: FilteringBoundLogger) -> list[_Worker]:
@@ -137,6 +138,7 @@ def _workers(workspace: Workspace, log: FilteringBoundLogger) -> list[_Worker]:
         Calibrator(workspace.galleries, log),
         UseWriter(workspace.keys.uses, log),
         Merger(workspace.galleries, log, after=workspace.settings.merge_after),
+        Measurer(workspace.galleries, log),
     ]
     return [*workers, JobRunner(workspace, log)] if workspace.settings.run_jobs else workers
 

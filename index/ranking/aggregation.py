@@ -35,7 +35,8 @@ def best(similarities: Floats) -> float:
 
 def mean(similarities: Floats) -> float:
     """The mean over all photos: the prototype before it is scaled to unit length."""
-    return float(similarities.mean())
+    # What the array's own mean does, without its ceremony, which takes longer than the few photos of a label.
+    return float(np.add.reduce(similarities)) / len(similarities)
 
 
 def top_k_mean(similarities: Floats, k: int) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.pipeline import Ranking
-from index.ranking.aggregation import aggregate, needs_prototype
+from index.ranking.aggregation import aggregate, mean, needs_prototype
 
 __all__ = ["NEIGHBOURS", "SAME_PHOTO", "LabelPhotos", "RankedLabel", "margins", "rank_labels"]
 
@@ -39,24 +39,34 @@ class LabelPhotos:
     Attributes:
         label: its name.
         numbers: (n,) ascending.
-        vectors: (n, d) embeddings.
+        vectors: (n, d) embeddings, as the bundle made them.
         penalties: (n,) how much each photo resembles what is not its label (`index.ranking.penalties`); None is 0.
+        lengths: (n,) of the photos once they are adapted (`index.adaptation.AdaptedQuery`); None where nothing is.
+        mean_length: of the mean of the adapted photos, each of unit length: the prototype before it is scaled to unit
+            length itself. Needed beside `lengths`, and computed without them.
     """
 
     label: str
     numbers: NDArray[np.int64]
     vectors: NDArray[np.float64]
     penalties: NDArray[np.float64] | None = None
+    lengths: NDArray[np.float64] | None = None
+    mean_length: float | None = None
+
+    def cosines(self, query: NDArray[np.float64], offset: float) -> NDArray[np.float64]:
+        """Of a query's direction (d,) and offset to each photo, (n,), to the bit whatever stands beside a photo."""
+        products = np.einsum("nd,d->n", self.vectors, query)  # not BLAS, which would round by the matrix's size
+        if self.lengths is None:
+            return np.asarray(products, np.float64)
+        # Lengths are of single precision: the same photo could come out longer than itself.
+        return np.asarray(np.minimum((products - offset) / self.lengths, 1), np.float64)
 
     @cached_property
-    def mean(self) -> NDArray[np.float64]:
-        """The prototype before it is scaled to unit length, shape (d,)."""
-        return np.asarray(self.vectors.mean(axis=0), np.float64)
-
-    @cached_property
-    def mean_length(self) -> float:
-        """The length to divide the mean by."""
-        return max(float(np.linalg.norm(self.mean)), _SHORTEST)
+    def prototype_length(self) -> float:
+        """What to divide the mean of cosines by, to have the cosine to the prototype."""
+        if self.mean_length is None:
+            return max(float(np.linalg.norm(self.vectors.mean(axis=0))), _SHORTEST)
+        return max(self.mean_length, _SHORTEST)
 
     @cached_property
     def mean_penalty(self) -> float:
@@ -86,7 +96,7 @@ class RankedLabel:
 
 
 def rank_labels(
-    query: NDArray[np.floating], photos: Sequence[LabelPhotos], ranking: Ranking = _SHIPPED
+    query: NDArray[np.floating], photos: Sequence[LabelPhotos], ranking: Ranking = _SHIPPED, *, offset: float = 0.0
 ) -> list[RankedLabel]:
     """Score each label for a query, best first; equal scores in the order of the labels' names.
 
@@ -94,17 +104,19 @@ def rank_labels(
     scored beside it.
 
     Args:
-        query: (d,) unit length.
+        query: (d,) unit length; where photos are adapted the query's `direction`, with its `offset`
+            (`index.adaptation.AdaptedQuery`).
         photos: the nominated labels, each with at least one photo.
         ranking: how the photos of a label become its score. Expansion happens before, to the query.
     """
     wide = query.astype(np.float64)
-    to_prototypes = _to_prototypes(wide, photos) if needs_prototype(ranking) else [0.0] * len(photos)
     share = ranking.item_penalty
+    with_prototype = needs_prototype(ranking)
     ranked = []
-    for label, to_prototype in zip(photos, to_prototypes, strict=True):
-        # einsum, not BLAS: the same digits whatever stands beside a row in the matrix.
-        similarities = np.einsum("nd,d->n", label.vectors, wide)
+    for label in photos:
+        similarities = label.cosines(wide, offset)
+        # The mean of the cosines to unit vectors is the product with their mean.
+        to_prototype = mean(similarities) / label.prototype_length if with_prototype else 0.0
         if share and label.penalties is not None:
             score = aggregate(
                 similarities - share * label.penalties, to_prototype - share * label.mean_penalty, ranking
@@ -113,15 +125,6 @@ def rank_labels(
             score = aggregate(similarities, to_prototype, ranking)
         ranked.append(RankedLabel(label.label, score, label.numbers, similarities))
     return sorted(ranked, key=lambda entry: (-entry.score, entry.label))
-
-
-def _to_prototypes(query: NDArray[np.float64], photos: Sequence[LabelPhotos]) -> list[float]:
-    """Cosine of the query (d,) to the mean of each label's photos."""
-    if not photos:
-        return []
-    # One einsum over all means takes a third of the time of one each, and gives the same digits.
-    products = np.einsum("nd,d->n", np.stack([label.mean for label in photos]), query).tolist()
-    return [product / label.mean_length for product, label in zip(products, photos, strict=True)]
 
 
 def margins(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -263,6 +263,11 @@ class Replica:
                 recognizer.index.stats(),
             )
 
+    def measure(self, most: int) -> int:
+        """Measure photos beforehand (`Space.measure`); returns 0 when there are no further ones."""
+        with self._lock.reading():
+            return 0 if self._state is None else self._state.recognizer.space.measure(most)
+
     def inspect(self, look: Callable[[State], T]) -> T:
         """Call `look` on the replica's state, whose recogniser does not change meanwhile; catches up first."""
         return self._reading(look)

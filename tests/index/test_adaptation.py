@@ -151,6 +151,21 @@ def test_a_probe_with_centres_finds_what_is_near_after_adaptation(seed: int) -> 
     np.testing.assert_allclose(np.corrcoef(near, found)[0, 1], 1, atol=1e-6)
 
 
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 2**16), centring=st.booleans())
+def test_photos_need_not_be_adapted_to_be_compared(seed: int, centring: bool) -> None:
+    random = np.random.default_rng(seed)
+    adaptation = fitted(WithinLabelScatter.of(groups(seed, 8), 8), 0.1)
+    if centring:
+        adaptation = centred(adaptation, Centres(*(0.3 * random.standard_normal((2, 8))).astype(np.float32)))
+    query, photos = unit(random.standard_normal(8)), unit(random.standard_normal((20, 8)))
+    units, lengths = adaptation.measured(photos)
+    seen = adaptation.query(query)
+    np.testing.assert_allclose(seen.unit, adaptation.apply_to_queries(query[None])[0], atol=1e-12)
+    compared = LabelPhotos("a", np.arange(20), photos.astype(np.float64), None, lengths, 1.0)
+    np.testing.assert_allclose(compared.cosines(seen.direction, seen.offset), units @ seen.unit, atol=1e-5)
+
+
 def test_a_vector_of_zeros_stays_one() -> None:
     adaptation = Adaptation(np.eye(3, dtype=np.float32))
     np.testing.assert_array_equal(adaptation.apply(np.zeros((1, 3), np.float32)), np.zeros((1, 3)))

@@ -77,7 +77,8 @@ def fresh(gallery: Recognizer) -> Recognizer:
     )
     for number in numbers.tolist():
         copy.table.put(number, gallery.table.id(number), gallery.table.label(number))
-    copy.distractors = gallery.distractors
+    strangers = zip(gallery.distractors.numbers().tolist(), gallery.distractors.matrix(), strict=True)
+    copy.upsert([item(number, None, vector) for number, vector in strangers])
     copy.tuning = gallery.tuning
     return copy
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from index import space as space_module
-from index.adaptation import Adaptation, WithinLabelScatter, fit_adaptation
+from index.adaptation import Adaptation, Centres, WithinLabelScatter, centred, fit_adaptation
+from index.engines import FlatIndex
+from index.ranking import LabelPhotos
 from index.recognizer import Recognizer
+from index.space import Space
+from index.tuner import tune
 from tests.index.conftest import DIM, HiddenWorld, World, item
 
 
@@ -29,7 +35,9 @@ def test_without_adaptation_vectors_are_what_the_index_has(world: World, recogni
     recognizer.upsert(world.distractors(range(40, 50)))
     space = recognizer.space_with(None)
     query = world.photos(3)[0]
-    np.testing.assert_array_equal(space.query(query), query.astype(np.float64))
+    seen = space.query(query)
+    np.testing.assert_array_equal([seen.unit, seen.direction], [query.astype(np.float64)] * 2)
+    assert seen.offset == 0
     np.testing.assert_array_equal(space.probes(query), query[None])
     photos = space.photos("thing-3")
     assert photos.label == "thing-3"
@@ -50,15 +58,18 @@ def test_photos_queries_and_strangers_are_adapted_alike(
         return np.asarray(moved / np.linalg.norm(moved))
 
     query = world.photos(3)[0]
-    np.testing.assert_allclose(space.query(query), expected(query), atol=1e-12)
+    seen = space.query(query)
+    np.testing.assert_allclose(seen.unit, expected(query), atol=1e-12)
     photos = space.photos("thing-3")
-    for vector, raw in zip(photos.vectors, recognizer.index.reconstruct(photos.numbers), strict=True):
-        np.testing.assert_allclose(vector, expected(raw), atol=1e-6)  # mapped in single precision
+    moved = [expected(raw) for raw in recognizer.index.reconstruct(photos.numbers)]
+    # Lengths are of single precision.
+    np.testing.assert_allclose(photos.cosines(seen.direction, seen.offset), moved @ expected(query), atol=1e-6)
+    assert photos.prototype_length == pytest.approx(np.linalg.norm(np.mean(moved, axis=0)), abs=1e-6)
     strangers = recognizer.distractors.matrix()
     for vector, raw in zip(space.strangers(), strangers, strict=True):
         np.testing.assert_allclose(vector, expected(raw), atol=1e-12)
     cosines = [float(expected(query) @ expected(stranger)) for stranger in strangers]
-    np.testing.assert_allclose(space.to_strangers(space.query(query)), cosines, atol=1e-12)
+    np.testing.assert_allclose(space.to_strangers(seen), cosines, atol=1e-12)
 
 
 def test_a_photo_that_comes_or_goes_is_seen(world: World, recognizer: Recognizer, adaptation: Adaptation) -> None:
@@ -71,13 +82,17 @@ def test_a_photo_that_comes_or_goes_is_seen(world: World, recognizer: Recognizer
     np.testing.assert_array_equal(space.photos("thing-3").numbers, [14, 15, 16, 900])
     np.testing.assert_array_equal(space.photos("thing-4").numbers, [13, 17, 18, 19, 20])
     recognizer.remove([14])
-    np.testing.assert_array_equal(space.photos("thing-3").vectors, adapted(recognizer, adaptation, [15, 16, 900]))
+    check_vectors(recognizer, adaptation, [15, 16, 900])
     recognizer.upsert([item(15, "thing-3", world.photos(5)[0])])  # a new embedding
-    np.testing.assert_array_equal(space.photos("thing-3").vectors, adapted(recognizer, adaptation, [15, 16, 900]))
+    check_vectors(recognizer, adaptation, [15, 16, 900])
 
 
-def adapted(recognizer: Recognizer, adaptation: Adaptation, numbers: list[int]) -> NDArray[np.float64]:
-    return adaptation.apply(recognizer.index.reconstruct(np.array(numbers)))
+def check_vectors(recognizer: Recognizer, adaptation: Adaptation, numbers: list[int]) -> None:
+    """The photos of thing-3 are these."""
+    photos = recognizer.space.photos("thing-3")
+    rows = recognizer.index.reconstruct(np.array(numbers))
+    np.testing.assert_array_equal(photos.vectors, rows)
+    np.testing.assert_array_equal(photos.lengths, adaptation.measured(rows)[1])
 
 
 def test_penalties_follow_the_distractors(world: World, recognizer: Recognizer, adaptation: Adaptation) -> None:
@@ -85,7 +100,8 @@ def test_penalties_follow_the_distractors(world: World, recognizer: Recognizer, 
 
     def expected(strangers: list[NDArray[np.float32]]) -> list[float]:
         there = adaptation.apply(np.stack(strangers))
-        return [mean_of_five_nearest(photo, there) for photo in space.photos("thing-3").vectors]
+        photos = adaptation.apply(space.photos("thing-3").vectors)
+        return [mean_of_five_nearest(photo, there) for photo in photos]
 
     np.testing.assert_array_equal(space.item_penalties("thing-3"), np.zeros(4))
     distractors = world.distractors(range(40, 50))
@@ -169,3 +185,98 @@ def test_photos_of_many_labels_come_by_one_request_and_are_the_same(
         assert one.label == other.label
         np.testing.assert_array_equal(one.numbers, other.numbers)
         np.testing.assert_array_equal(one.vectors, other.vectors)
+
+
+def same_photos(one: LabelPhotos, other: LabelPhotos) -> None:
+    """To the bit."""
+    assert (one.label, one.prototype_length) == (other.label, other.prototype_length)
+    np.testing.assert_array_equal(one.numbers, other.numbers)
+    np.testing.assert_array_equal(one.vectors, other.vectors)
+    np.testing.assert_array_equal(one.lengths, other.lengths)  # type: ignore[arg-type]  # None where nothing is adapted
+
+
+def test_photos_measured_beforehand_are_the_same_and_are_not_adapted_again(
+    world: World, recognizer: Recognizer, adaptation: Adaptation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apart, recognizer.space = recognizer.space_with(adaptation), recognizer.space_with(adaptation)
+    space = recognizer.space
+    expected = {label: apart.photos(label) for label in recognizer.labels()}
+    looked = []
+    while count := space.measure(10):
+        looked.append(count)
+    assert sum(looked) == len(expected)
+    assert max(looked) == 3  # of four photos each
+    adapted: list[int] = []
+    measured = Adaptation.measured
+    monkeypatch.setattr(Adaptation, "measured", lambda self, rows: (adapted.append(len(rows)), measured(self, rows))[1])
+    for label, photos in expected.items():
+        same_photos(space.photos(label), photos)
+    assert adapted == []
+    recognizer.upsert([item(900, "thing-3", world.photos(3)[0])])
+    recognizer.upsert([item(901, "new", world.photos(5)[0])])
+    assert space.measure(10) == 0
+    fresh = recognizer.space_with(adaptation)
+    for label in ("thing-3", "new"):
+        same_photos(space.photos(label), fresh.photos(label))
+    assert adapted == [5, 5, 1, 1]
+
+
+def test_labels_that_went_before_their_turn_are_passed_over(recognizer: Recognizer, adaptation: Adaptation) -> None:
+    recognizer.space = recognizer.space_with(adaptation)
+    assert recognizer.space.measure(1) == 1
+    recognizer.remove(recognizer.index.numbers())
+    while recognizer.space.measure(10):
+        pass
+
+
+def test_nothing_is_measured_where_nothing_is_adapted(recognizer: Recognizer) -> None:
+    assert recognizer.space_with(None).measure(10) == 0
+
+
+@pytest.mark.parametrize("centring", [False, True])
+def test_some_of_a_label_s_photos_are_as_a_label_of_their_own(
+    world: World, recognizer: Recognizer, adaptation: Adaptation, centring: bool
+) -> None:
+    shift = np.full(DIM, 0.05, np.float32)
+    used = centred(adaptation, Centres(shift, -shift)) if centring else adaptation
+    space = recognizer.space_with(used)
+    photos = space.photos("thing-3")
+    some = space.some_of(photos, np.array([True, False, True, True]))
+    alone = Recognizer(DIM, bundle_sha256="b" * 64)
+    numbers = [int(number) for number in some.numbers]
+    rows = recognizer.index.reconstruct(some.numbers)
+    alone.upsert([item(number, "thing-3", row) for number, row in zip(numbers, rows, strict=True)])
+    same_photos(some, alone.space_with(used).photos("thing-3"))
+    assert space.some_of(photos, np.ones(4, np.bool_)) is photos
+    assert len(space.some_of(photos, np.zeros(4, np.bool_)).numbers) == 0
+
+
+@pytest.mark.parametrize("centring", [False, True])
+def test_a_photo_taken_as_queries_are_is_compared_as_one(
+    world: World, recognizer: Recognizer, adaptation: Adaptation, centring: bool
+) -> None:
+    shift = np.full(DIM, 0.05, np.float32)
+    used = centred(adaptation, Centres(shift, -shift)) if centring else adaptation
+    query, photo = world.photos(3)[0], world.photos(4)[0]
+    for space in (recognizer.space_with(used), recognizer.space_with(None)):
+        seen, enrolled = space.query(query), space.enrolled(photo)
+        (cosine,) = enrolled.cosines(seen.direction, seen.offset)
+        assert cosine == pytest.approx(float(seen.unit @ space.query(photo).unit), abs=1e-6)
+        assert enrolled.prototype_length == pytest.approx(1)
+
+
+def test_learning_the_same_again_forgets_nothing(recognizer: Recognizer, adaptation: Adaptation) -> None:
+    def learned(what: Adaptation | None) -> Space:
+        recognizer.tuning = None if what is None else replace(tune(recognizer), adaptation=what)
+        return recognizer.space
+
+    plain, first = recognizer.space, learned(adaptation)
+    assert first is not plain
+    again = Adaptation.from_bytes(adaptation.to_bytes(), DIM)
+    assert learned(again) is first
+    assert learned(centred(adaptation, Centres(*np.zeros((2, DIM), np.float32)))) is not first
+    assert learned(None).adaptation is None
+    before, other = recognizer.space, FlatIndex(DIM)
+    other.add(recognizer.index.numbers(), recognizer.index.reconstruct(recognizer.index.numbers()))
+    recognizer.search_by(other)
+    assert recognizer.space is not before  # it would look in the engine from before
