@@ -21,6 +21,7 @@ from sqlalchemy import (
     MetaData,
     String,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -41,6 +42,10 @@ __all__ = [
 
 BigNumber = BigInteger().with_variant(Integer, "sqlite")
 """SQLite numbers rows by itself only in a column that is exactly INTEGER."""
+
+
+HAS_VIEWS = text("length(views) > 0")
+"""As the index on them says it, or no database sees that it fits: they are counted at each enrolment."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -109,6 +114,7 @@ class ItemRow(Base):
         Index("ix_items_gallery_id_change", "gallery_id", "change"),
         Index("ix_items_gallery_id_external_id", "gallery_id", "external_id"),
         Index("ix_items_image_sha256", "image_sha256"),
+        Index("ix_items_with_views", "gallery_id", sqlite_where=HAS_VIEWS, postgresql_where=HAS_VIEWS),
         {"sqlite_autoincrement": True},  # a number is never used twice: replicas remember removals by number
     )
     number: Mapped[int] = mapped_column(BigNumber, primary_key=True, autoincrement=True)

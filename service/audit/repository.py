@@ -55,7 +55,6 @@ class AuditRepository:
     def add(self, row: AuditRow) -> None:
         """Write an entry with the transaction."""
         self._session.add(row)
-        self._session.flush()
 
     def page(self, wanted: AuditFilter, *, before: int | None, limit: int) -> Sequence[AuditRow]:
         """Up to `limit` entries, newest first, from the one before `before` on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -26,6 +26,7 @@ from service.photos import PhotoStore, sha256_of
 __all__ = ["Enrolled", "Enrolment", "Kind", "PhotoSource", "Prepared", "open_gallery"]
 
 Kind = Literal["item", "distractor"]
+_Place = tuple[Kind, str]
 
 
 class PhotoSource(Protocol):
@@ -60,6 +61,11 @@ class _Wanted:
     label: str
     external_id: str | None
     metadata: dict[str, Any]
+
+    @property
+    def place(self) -> _Place:
+        """Where a photo is no second time."""
+        return self.kind, self.label
 
 
 class _Vanished(Exception):
@@ -168,7 +174,7 @@ class Enrolment:
                 self._photos.put(photo.source.read())
             with self._database.write() as session:
                 row = open_gallery(session, gallery, self._model, self._far_budget)
-                writer = _Writer(session, row)
+                writer = _Writer(session, row, prepared)
                 enrolled = [writer.add(photo) for photo in prepared]
                 _record(session, prepared, enrolled)
                 if within is not None:
@@ -176,13 +182,14 @@ class Enrolment:
                 return enrolled
 
     def _prepare(self, wanted: _Wanted, sources: Sequence[PhotoSource], *, trust_known: bool) -> list[Prepared]:
-        row, views = self._look_up(wanted.gallery)
+        shas = [sha256_of(source.read()) for source in sources]
+        known, views = self._look_up(wanted, shas)
 
         def prepare(place: int, source: PhotoSource) -> Prepared:
-            data = source.read()
-            sha256 = sha256_of(data)
-            if trust_known and row is not None and self._has(row, wanted, sha256):
+            sha256 = shas[place]
+            if trust_known and sha256 in known:
                 return Prepared(wanted, source, sha256, None)
+            data = source.read()
             seed = int(sha256[:8], 16) if place < views else None
             try:
                 item = wanted.kind == "item"
@@ -198,40 +205,42 @@ class Enrolment:
             # At an error the first one's is told, and photos that were not begun are not.
             return list(threads.map(prepare, range(len(sources)), sources))
 
-    def _look_up(self, gallery: str) -> tuple[Gallery | None, int]:
-        """The gallery, if it is there, and how many further items are to have views."""
+    def _look_up(self, wanted: _Wanted, shas: Sequence[str]) -> tuple[Collection[str], int]:
+        """Those of photos that the gallery has, and how many further items are to have views."""
         with self._database.read() as session:
             repository = GalleryRepository(session)
-            row = repository.by_name(gallery)
+            row = repository.by_name(wanted.gallery)
             if row is None:
-                return None, MOST_VIEWED_ITEMS
-            if not repository.is_empty(row):
+                return (), MOST_VIEWED_ITEMS
+            if row.bundle_sha256 != self._model.sha256 and not repository.is_empty(row):
                 check_bundle(row, self._model)
-            return row, MOST_VIEWED_ITEMS - ItemRepository(session, row).count_with_views(MOST_VIEWED_ITEMS)
-
-    def _has(self, row: Gallery, wanted: _Wanted, sha256: str) -> bool:
-        with self._database.read() as session:
-            return ItemRepository(session, row).of_photo(wanted.kind, wanted.label, sha256) is not None
+            items = ItemRepository(session, row)
+            known = items.of_photos(wanted.kind, wanted.label, shas)
+            return known.keys(), MOST_VIEWED_ITEMS - items.count_with_views(MOST_VIEWED_ITEMS)
 
 
 class _Writer:
     """The rows of one request, inside its transaction; a change number is taken only when something changes."""
 
-    def __init__(self, session: Session, gallery: Gallery) -> None:
+    def __init__(self, session: Session, gallery: Gallery, photos: Sequence[Prepared]) -> None:
         self._galleries = GalleryRepository(session)
         self._items = ItemRepository(session, gallery)
         self._gallery = gallery
         self._change: int | None = None
+        alike: dict[_Place, list[str]] = {}
+        for photo in photos:
+            alike.setdefault(photo.wanted.place, []).append(photo.sha256)
+        self._there = {place: self._items.of_photos(*place, shas) for place, shas in alike.items()}
 
     def add(self, photo: Prepared) -> Enrolled:
         """Add a photo, or find it there."""
-        wanted = photo.wanted
-        known = self._items.of_photo(wanted.kind, wanted.label, photo.sha256)
+        there = self._there[photo.wanted.place]
+        known = there.get(photo.sha256)
         if known is not None:
             return Enrolled(known.id, known.label or None, photo.sha256, duplicate=True)
         if photo.embedded is None:
             raise _Vanished
-        row = self._row(wanted, photo.sha256, photo.embedded)
+        row = there[photo.sha256] = self._row(photo.wanted, photo.sha256, photo.embedded)
         self._items.add(row)
         return Enrolled(row.id, row.label or None, photo.sha256, duplicate=False)
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, LargeBinary, delete, func, insert, literal
 from sqlalchemy.orm import Session, aliased
 
 from index.verification.features import beginning
-from service.models import Gallery, ItemRow, PinRow, Removal
+from service.models import HAS_VIEWS, Gallery, ItemRow, PinRow, Removal
 
 __all__ = ["ItemFilter", "ItemRepository"]
 
@@ -69,10 +69,14 @@ class ItemRepository:
 
     def of_photo(self, kind: str, label: str, sha256: str) -> ItemRow | None:
         """The item of this photo and label."""
+        return self.of_photos(kind, label, [sha256]).get(sha256)
+
+    def of_photos(self, kind: str, label: str, shas: Sequence[str]) -> dict[str, ItemRow]:
+        """The items of this label that show one of these photos, a few at most, by the photo's sha256."""
         statement = select(ItemRow).where(
-            *ItemFilter(kind, label).conditions(self._gallery), ItemRow.image_sha256 == sha256
+            *ItemFilter(kind, label).conditions(self._gallery), ItemRow.image_sha256.in_(shas)
         )
-        return self._session.scalar(statement)
+        return {row.image_sha256: row for row in self._session.scalars(statement)}
 
     def names(self) -> list[tuple[int, str, str]]:
         """Number, kind and label of every item and distractor."""
@@ -81,12 +85,7 @@ class ItemRepository:
 
     def count_with_views(self, up_to: int) -> int:
         """How many items carry views; counting stops at `up_to`."""
-        some = (
-            select(ItemRow.number)
-            .where(*ItemFilter("item").conditions(self._gallery), func.length(ItemRow.views) > 0)
-            .limit(up_to)
-            .subquery()
-        )
+        some = select(ItemRow.number).where(ItemRow.gallery_id == self._gallery.id, HAS_VIEWS).limit(up_to).subquery()
         return self._session.execute(select(func.count()).select_from(some)).scalar_one()
 
     def count_without_features(self, method: str) -> int:
@@ -124,9 +123,8 @@ class ItemRepository:
         return [*ItemFilter("item").conditions(self._gallery), or_(func.length(ItemRow.local) == 0, others)]
 
     def add(self, row: ItemRow) -> None:
-        """Store a new item."""
+        """Store a new item, at the latest as the transaction commits."""
         self._session.add(row)
-        self._session.flush()
 
     def labels(self) -> list[tuple[str, int]]:
         """Every label and how many items it has, by name."""

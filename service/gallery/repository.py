@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, String, and_, bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm.attributes import set_committed_value
 
 from index.tuning import Tuning
 from service.errors import UnknownGallery
@@ -75,9 +76,16 @@ class GalleryRepository:
         values: dict[str, Any] = {"change": Gallery.change + 1}
         if items:
             values["items_change"] = Gallery.change + 1
-        statement = update(Gallery).where(Gallery.id == gallery.id).values(values).returning(Gallery.change)
+        statement = (
+            update(Gallery)
+            .where(Gallery.id == gallery.id)
+            .values(values)
+            .returning(Gallery.change)
+            .execution_options(synchronize_session=False)
+        )
         change: int = self._session.execute(statement).scalar_one()
-        self._session.refresh(gallery)
+        for name in values:
+            set_committed_value(gallery, name, change)
         return change
 
     def is_empty(self, gallery: Gallery) -> bool:
