@@ -61,6 +61,12 @@ class AdaptedQuery:
         wide = vector.astype(np.float64)
         return cls(wide, wide)
 
+    @property
+    def probe(self) -> NDArray[np.float32]:
+        """What to search an index of vectors that are not adapted for, (d,), to find those nearest after adaptation:
+        the direction at unit length. The lengths of photos differ little."""
+        return np.asarray(self.direction / max(float(np.linalg.norm(self.direction)), _LEAST_LENGTH), np.float32)
+
 
 @dataclass(frozen=True, eq=False)
 class Adaptation:
@@ -98,12 +104,6 @@ class Adaptation:
         direction = unit @ self._wide
         offset = 0.0 if self.centres is None else float(direction @ self.centres.gallery.astype(np.float64))
         return AdaptedQuery(unit, direction, offset)
-
-    def probe(self, query: NDArray[np.floating]) -> NDArray[np.float32]:
-        """What to search an index of vectors that are not adapted for, (d,), to find those nearest after adaptation:
-        the query's direction (`AdaptedQuery`), at unit length. The lengths of photos differ little."""
-        direction = self.query(query).direction
-        return np.asarray(direction / max(float(np.linalg.norm(direction)), _LEAST_LENGTH), np.float32)
 
     def same_as(self, other: Adaptation | None) -> bool:
         """Whether both do the same, to the bit."""

@@ -287,19 +287,20 @@ class Recognizer:
                 selection is the same.
         """
         space = space or self.space
-        probes = space.probes(query)
+        seen = space.query(query)
+        probes = space.probes(query, seen)
         with span("search"):
             similarities, nearest = self.index.search(probes, min(neighbours, len(self)), within=within)
             holding = nearest[0][similarities[0] >= SAME_PHOTO].tolist()
             if self.pipeline.ranking.expansion:
                 query = self._expanded(query, leaving_out, within)
-                probes = space.probes(query)
+                seen = space.query(query)
+                probes = space.probes(query, seen)
                 _, nearest = self.index.search(probes, min(neighbours, len(self)), within=within)
         with span("rank"):
             labels = nominated(self.index, self.table, space, probes, nearest, leaving_out=leaving_out, within=within)
             space.fetch(labels)
             photos = [space.photos(label) if within is None else space.photos_within(label, within) for label in labels]
-            seen = space.query(query)
             strangers = space.to_strangers(seen)
             if among_distractors is not None:
                 strangers = np.delete(strangers, among_distractors)

@@ -69,11 +69,9 @@ class Space:
         """An embedding of the bundle (d,) as this space compares it."""
         return AdaptedQuery.plain(embedding) if self.adaptation is None else self.adaptation.query(embedding)
 
-    def probes(self, embedding: NDArray[np.float32]) -> NDArray[np.float32]:
+    def probes(self, embedding: NDArray[np.float32], seen: AdaptedQuery) -> NDArray[np.float32]:
         """What to search the index for, (1 or 2, d): the embedding, and the same as the adaptation weighs it."""
-        if self.adaptation is None:
-            return embedding[None]
-        return np.stack([embedding, self.adaptation.probe(embedding)])
+        return embedding[None] if self.adaptation is None else np.stack([embedding, seen.probe])
 
     def fetch(self, labels: Iterable[str]) -> None:
         """Have the photos of labels at hand, which all have some, by one request to the index: an engine on a server

@@ -147,7 +147,7 @@ def test_a_probe_with_centres_finds_what_is_near_after_adaptation(seed: int) -> 
     matrix = adaptation.matrix.astype(np.float64)
     lengths = np.linalg.norm((photos - centres.gallery) @ matrix, axis=1)
     near = (adaptation.apply(photos) @ adaptation.apply_to_queries(query[None])[0]) * lengths
-    found = photos.astype(np.float64) @ adaptation.probe(query)
+    found = photos.astype(np.float64) @ adaptation.query(query).probe
     np.testing.assert_allclose(np.corrcoef(near, found)[0, 1], 1, atol=1e-6)
 
 
@@ -169,7 +169,7 @@ def test_photos_need_not_be_adapted_to_be_compared(seed: int, centring: bool) ->
 def test_a_vector_of_zeros_stays_one() -> None:
     adaptation = Adaptation(np.eye(3, dtype=np.float32))
     np.testing.assert_array_equal(adaptation.apply(np.zeros((1, 3), np.float32)), np.zeros((1, 3)))
-    np.testing.assert_array_equal(adaptation.probe(np.zeros(3, np.float32)), np.zeros(3))
+    np.testing.assert_array_equal(adaptation.query(np.zeros(3, np.float32)).probe, np.zeros(3))
 
 
 @settings(deadline=None, max_examples=40)
@@ -179,7 +179,7 @@ def test_a_probe_finds_what_is_near_after_adaptation(seed: int) -> None:
     random = np.random.default_rng(seed)
     query, photos = unit(random.standard_normal(8)), unit(random.standard_normal((20, 8)))
     matrix = adaptation.matrix.astype(np.float64)
-    probe = adaptation.probe(query)
+    probe = adaptation.query(query).probe
     assert float(np.linalg.norm(probe)) == pytest.approx(1, abs=1e-6)
     products = photos.astype(np.float64) @ probe
     # <probe, x> |MMq| = <MMq, x> = <Mq, Mx> = cosine |Mq| |Mx|
