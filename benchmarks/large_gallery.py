@@ -1,7 +1,8 @@
 """A large gallery in the service: `python -m benchmarks.large_gallery [--items 1000000] [--json FILE] [--data FOLDER]`.
 
 The rows of a gallery are written into a database (unit vectors in clusters, as in `benchmarks.engines`; labels of ten
-photos; no photo files and no local features). `whichone index build` makes a
+photos; no photo files and no local features). The gallery adapts (`WHICHONE_ADAPTATION=on`), as most real ones choose to; this one
+is too easy to need it. `whichone index build` makes a
 generation of them, `whichone serve` opens it, and photos are asked and added over HTTP:
 
     build_s            `whichone index build` in full: reading the database, learning, building, checking
@@ -210,7 +211,7 @@ def main() -> None:
     row: dict[str, Any] = {"items": arguments.items, "engine": arguments.engine, "dim": Bundle.open().manifest.dim}
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.data or Path(scratch)
-        os.environ |= {"WHICHONE_DATA": str(folder), "WHICHONE_ADMIN_KEY": KEY}
+        os.environ |= {"WHICHONE_DATA": str(folder), "WHICHONE_ADMIN_KEY": KEY, "WHICHONE_ADAPTATION": "on"}
         if not (folder / "galleries").exists():
             row |= make(arguments.items, arguments.engine)
         began = time.perf_counter()

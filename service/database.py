@@ -7,16 +7,18 @@ of their own, which is fair, and between processes on SQLite's busy timeout.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from alembic.util import CommandError
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -30,18 +32,33 @@ from service.errors import DatabaseTooNew, DatabaseUnavailable
 from service.locks import file_lock
 from service.settings import Settings
 
-__all__ = ["Database"]
+__all__ = ["Database", "fits"]
 
 SQLITE_BUSY_MS = 30_000
 MIGRATION_LOCK = 0x77686963686F6E65  # "whichone": the advisory lock's number on PostgreSQL
 _BEGIN = "sqlite_begin"
+_FITS = re.compile(r"\d{4}_fits_(\d{4})")
 _POOL: dict[str, Any] = {"pool_size": 10, "max_overflow": 90, "hide_parameters": True}
 """More connections than the server has threads: none ever waits for another's. And no label, key or photo in an error's
 message, which a log may tell."""
 
 
+def fits(revision: str, known: Collection[str]) -> bool:
+    """Whether a program that knows these revisions can work on a database of that one.
+
+    One that it does not know says so in its name: a program that knows 0005 can work on 0007_fits_0005. The name is all
+    that a newer program leaves in the database for an older one to read.
+    """
+    told = _FITS.fullmatch(revision)
+    return revision in known or (told is not None and any(one[:4] == told[1] for one in known))
+
+
 class Database:
-    """The database of one data folder. Thread-safe; create one a process, after any fork."""
+    """The database of one data folder. Thread-safe; create one a process, after any fork.
+
+    Attributes:
+        ahead: whether `migrate` found it brought further by a newer Whichone, and left it so.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._folder = settings.data
@@ -62,12 +79,13 @@ class Database:
             self._glancers = self.engine.execution_options(isolation_level="AUTOCOMMIT")
             self._writers = self.engine
         self._writing = threading.Lock()
+        self.ahead = False
 
     def migrate(self) -> None:
-        """Bring the schema up to date; several processes may do so at once.
+        """Bring the schema up to date, unless it is ahead; several processes may do so at once.
 
         Raises:
-            DatabaseTooNew: a newer Whichone has been here.
+            DatabaseTooNew: a newer Whichone has been here, and this one does not fit what it made.
             DatabaseUnavailable: no connection.
         """
         if self.is_sqlite:
@@ -78,13 +96,17 @@ class Database:
             config = Config()
             config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
             config.attributes["connection"] = connection
-            try:
-                command.upgrade(config, "head")
-            except CommandError as error:
+            known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+            found = MigrationContext.configure(connection).get_current_revision()
+            self.ahead = found is not None and found not in known
+            if found is not None and not fits(found, known):
                 raise DatabaseTooNew(
-                    "the database was last used by a newer Whichone than this one; install that version, or name "
-                    "another WHICHONE_DATA or WHICHONE_DATABASE_URL"
-                ) from error
+                    "the database was last used by a newer Whichone than this one, which cannot work on it; install "
+                    "that version, restore the backup from before it, or name another WHICHONE_DATA or "
+                    "WHICHONE_DATABASE_URL"
+                )
+            if not self.ahead:
+                command.upgrade(config, "head")
 
     @contextmanager
     def read(self) -> Iterator[Session]:

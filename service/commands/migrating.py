@@ -12,8 +12,11 @@ def migrate(settings: Settings) -> None:
     """Bring the schema up to date, after whoever does so at this moment. No bundle is opened.
 
     Raises:
-        DatabaseTooNew: a newer Whichone has been here.
+        DatabaseTooNew: a newer Whichone has been here, and this one does not fit what it made.
         DatabaseUnavailable: no connection.
     """
-    with opened_database(settings, make=True):
-        print("whichone: the database is up to date", flush=True)
+    with opened_database(settings, make=True) as database:
+        if database.ahead:
+            print("whichone: a newer Whichone brought the database further; this one can work on it", flush=True)
+        else:
+            print("whichone: the database is up to date", flush=True)
