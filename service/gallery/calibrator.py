@@ -19,8 +19,10 @@ _QUIET = 1.0
 _PATIENCE = 10.0
 """Seconds after which it is done although changes go on."""
 
-_SHARE = 10.0
-"""Between two calibrations of a gallery that keeps changing passes so many times what one takes."""
+_REST_WHILE_CHANGING = 20.0
+_REST = 3.0
+"""Between two calibrations of a gallery passes so many times what one takes: many while it keeps changing, as what is
+learned then is soon out of date, and few when it has come to rest."""
 
 
 class Calibrator(BackgroundThread):
@@ -30,7 +32,7 @@ class Calibrator(BackgroundThread):
         super().__init__("calibrator", "calibration", _TICK, log)
         self._galleries = galleries
         self._seen: dict[str, tuple[int, float, float]] = {}
-        self._not_before: dict[str, float] = {}
+        self._last: dict[str, tuple[float, float]] = {}  # when it ended, and how long it took
 
     def look(self) -> None:
         """Calibrate what is stale and worth it."""
@@ -43,11 +45,15 @@ class Calibrator(BackgroundThread):
         if change != entry.items_change:
             self._seen[entry.name] = (entry.items_change, now, first)
             since = now
-        if now < self._not_before.get(entry.name, 0.0) or (now - since < _QUIET and now - first < _PATIENCE):
+        resting = now - since >= _QUIET
+        if not resting and now - first < _PATIENCE:
+            return
+        ended, took = self._last.get(entry.name, (now, 0.0))
+        if now - ended < took * (_REST if resting else _REST_WHILE_CHANGING):
             return
         done = self._galleries.calibrate_in_background(entry)
         took = time.monotonic() - now
         self._seen.pop(entry.name, None)
-        self._not_before[entry.name] = time.monotonic() + _SHARE * took
+        self._last[entry.name] = (time.monotonic(), took)
         if done:
             self._log.info("calibrated", gallery=entry.name, basis=entry.items_change, seconds=round(took, 3))
