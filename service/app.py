@@ -15,6 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from service import problems
 from service.audit.endpoints import router as audit
+from service.console.endpoints import router as console
 from service.gallery.calibrator import Calibrator
 from service.gallery.endpoints import router as items
 from service.gallery.gallery_endpoints import router as galleries
@@ -98,6 +99,8 @@ def create_app(settings: Settings, *, prepared: Workspace | None = None, shared_
     problems.install(app)
     for router in (recognition, items, jobs, galleries, pins, audit, operations):
         app.include_router(router)
+    if settings.console:
+        app.include_router(console)
     app.add_middleware(
         BodyLimit,
         max_bytes=settings.max_request_bytes,

@@ -64,7 +64,7 @@ def _serve(settings: Settings, listener: socket.socket, workspace: Workspace, me
         timeout_graceful_shutdown=_GRACE,
         timeout_worker_healthcheck=_SLOW_START,
     )
-    threading.Thread(target=_announce, args=(listener,), daemon=True).start()
+    threading.Thread(target=_announce, args=(listener, settings.console), daemon=True).start()
     # uvicorn ends cleanly on Ctrl-C and then raises the signal again; here it is the ordinary way to stop.
     with suppress(KeyboardInterrupt):
         if several:
@@ -105,8 +105,8 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def _announce(listener: socket.socket) -> None:
-    """Print the address as soon as a request to it is answered."""
+def _announce(listener: socket.socket, console: bool) -> None:
+    """Print the address as soon as a request to it is answered, and where a browser on this machine finds the pages."""
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     reachable = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(shown, shown)  # noqa: S104  compared, not bound
@@ -116,4 +116,6 @@ def _announce(listener: socket.socket) -> None:
                 break
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)
+    if console:
+        print(f"whichone: web pages at http://{reachable}:{port}/console/", flush=True)
     print(f"whichone: serving http://{shown}:{port}", flush=True)

@@ -85,6 +85,11 @@ class Settings(BaseSettings):
         "key. Unset: none.",
     )
     open_recognize: bool = Field(False, description="Let anyone call POST /recognize without a key, on any address.")
+    console: bool = Field(
+        True,
+        description="Whether the server has web pages, at /console/. They hold nothing: what they show and do, they "
+        "ask for with the key of who looks at them.",
+    )
     far_budget: float = Field(
         0.01,
         gt=0,

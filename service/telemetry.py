@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
+from service.console.endpoints import PAGE_ROUTE
 from service.metrics import Metrics
 from service.observability.traces import RequestSpan, Traces
 from service.problems import unexpected
@@ -21,7 +22,9 @@ __all__ = ["Telemetry"]
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _CLIENT_GONE = 499
-_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+_QUIET = frozenset({"/healthz", "/readyz", "/metrics", PAGE_ROUTE})
+"""Asked for over and over, or forty at a time, and of no interest where they are answered."""
+
 _TOLD = ("key", "verdict", "photos")
 """What a request's state may say of it for its log line: the key's name, never the key; no label."""
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import faiss
 import numpy as np
 
-from index.engines.centres import MANY, centre_parameters, centres_index
+from index.engines.centres import centre_parameters, centres_index
 from index.engines.errors import InvalidEngineSpec
-from index.engines.lloyd import learn_centres
 from index.engines.protocol import Vectors
 from index.engines.scalar import QUANTIZERS
 from index.engines.spec import IvfSpec
@@ -53,10 +52,7 @@ def train_ivf(spec: IvfSpec, dim: int, items: int, sample: Vectors) -> faiss.Ind
     if spec.pq is not None:
         _thrifty(index.pq.cp)
         sample = np.resize(sample, (max(len(sample), 1 << _BITS), dim))
-    sample = np.ascontiguousarray(sample, np.float32)
-    if lists >= MANY:
-        quantizer.add(learn_centres(sample, lists, rounds=_ROUNDS, seed=_SEED))  # which `train` then leaves alone
-    index.train(sample)
+    index.train(np.ascontiguousarray(sample, np.float32))
     index.quantizer = centres = centres_index(quantizer)
     centres.this.disown()
     index.own_fields = True

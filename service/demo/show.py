@@ -44,7 +44,7 @@ def _cells(outcome: Outcome) -> list[str]:
 
 
 def print_server_lines(settings: Settings, outcomes: Sequence[Outcome], key: str) -> None:
-    """What to paste: ask about a photo, teach a stranger, ask about it again."""
+    """What to paste: ask about a photo, teach a stranger, ask about it again; and where the web pages are."""
     reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104  (compared)
     address = f"http://{reachable}:{settings.port or 'PORT'}"
     asked = next((one for one in outcomes if one.query.known), None)
@@ -62,6 +62,8 @@ def print_server_lines(settings: Settings, outcomes: Sequence[Outcome], key: str
         )
         lines += ["Teach it a stranger, then ask about another photo of it:", teach]
         lines += [_recognize(address, again, settings, key)]
+    if settings.console:
+        lines += ["Or in a browser, with the same key where one is asked for:", f"{address}/console/"]
     for line in lines:
         stdout().print(line if line.endswith(":") else f"  {line}", markup=False, soft_wrap=True)
 

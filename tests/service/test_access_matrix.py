@@ -71,7 +71,7 @@ ROUTES: dict[tuple[str, str], Row] = {
     ("DELETE", "/galleries/{name}/pins/{id}"): GOVERN,
     ("GET", "/audit"): Row("admin", "several"),
 }
-HIDDEN = {"/openapi.json"}
+HIDDEN = {"/openapi.json", "/", "/console", "/console/{path}"}
 """Routes that the document does not tell of; open to all."""
 
 

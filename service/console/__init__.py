@@ -1,0 +1,1 @@
+"""Web pages for people, served beside the API that they call."""
