@@ -1,9 +1,9 @@
 """A large gallery in the service: `python -m benchmarks.large_gallery [--items 1000000] [--json FILE] [--data FOLDER]`.
 
 The rows of a gallery are written into a database (unit vectors in clusters, as in `benchmarks.engines`; labels of ten
-photos; no photo files and no local features). The gallery adapts (`WHICHONE_ADAPTATION=on`), as most real ones choose to; this one
-is too easy to need it. `whichone index build` makes a
-generation of them, `whichone serve` opens it, and photos are asked and added over HTTP:
+photos; no photo files and no local features). The gallery adapts (`WHICHONE_ADAPTATION=on`), as most real ones choose
+to; this one is too easy to need it. `whichone index build` makes a generation of them, `whichone serve` opens it, and
+photos are asked and added over HTTP:
 
     build_s            `whichone index build` in full: reading the database, learning, building, checking
     ready_s            from the start of the server to the first answer of `/readyz`
