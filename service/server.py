@@ -106,7 +106,7 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def _announce(listener: socket.socket, console: bool) -> None:
-    """Print the address as soon as a request to it is answered, and where a browser on this machine finds the pages."""
+    """Print the address as soon as a request to it is answered."""
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     reachable = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(shown, shown)  # noqa: S104  compared, not bound
@@ -116,6 +116,5 @@ def _announce(listener: socket.socket, console: bool) -> None:
                 break
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)
-    if console:
-        print(f"whichone: web pages at http://{reachable}:{port}/console/", flush=True)
-    print(f"whichone: serving http://{shown}:{port}", flush=True)
+    # In one line, and the address at its end: whoever starts a server from a program reads that.
+    print(f"whichone: {'web pages at /console/, ' if console else ''}serving http://{shown}:{port}", flush=True)

@@ -76,9 +76,9 @@ class Version:
                 stderr=stderr,
             )
         assert process.stdout is not None
-        said = process.stdout.readline()
+        said = next((line for line in process.stdout if "serving http" in line), "")
         process.stdout.close()
-        assert "serving http" in said, f"it ended with {process.wait()}:\n{log.read_text()[-4000:]}"
+        assert said, f"it ended with {process.wait()}:\n{log.read_text()[-4000:]}"
         return harness.Server(process, log, said.split()[-1], harness.ADMIN)
 
     def run(self, *command: str, data: Path, bundle: Path, database: str | None) -> subprocess.CompletedProcess[str]:

@@ -62,7 +62,8 @@ function Published({ answer }) {
 
 function RollBack({ gallery, changed }) {
   const others = gallery.generations.filter((one) => one !== gallery.generation).sort((a, b) => b - a);
-  const [chosen, setChosen] = useState(String(others.find((one) => one < gallery.generation) ?? others[0] ?? ""));
+  const [picked, setPicked] = useState(null);
+  const chosen = others.includes(picked) ? picked : others.find((one) => one < gallery.generation) ?? others[0];
   const [asking, setAsking] = useState(false);
   if (others.length === 0) return html`<p class="hint">To roll back takes an older generation.</p>`;
   const ask = (event) => {
@@ -71,14 +72,14 @@ function RollBack({ gallery, changed }) {
   };
   return html`<form class="line" onSubmit=${ask}>
       <label class="field">Roll back to
-        <select name="generation" value=${chosen}
-          onChange=${(event) => setChosen(event.target.value)}>${others.map((one) => html`<option key=${one}
+        <select name="generation" value=${String(chosen)}
+          onChange=${(event) => setPicked(Number(event.target.value))}>${others.map((one) => html`<option key=${one}
             value=${String(one)}>generation ${one}</option>`)}</select></label>
       <button type="submit">Roll back</button>
     </form>
     ${asking && html`<${Question} title="Roll back" verb=${`Serve generation ${chosen}`} close=${() => setAsking(false)}
       done=${changed}
-      act=${() => call("POST", `/galleries/${gallery.name}/rollback`, { json: { generation: Number(chosen) } })}>
+      act=${() => call("POST", `/galleries/${gallery.name}/rollback`, { json: { generation: chosen } })}>
       <p>Serve generation ${chosen} of <b>${gallery.name}</b> exactly as it was, in place of
         ${" "}${number(gallery.generation)}? Changes go on being stored, and wait for the next publish.</p><//>`}`;
 }
