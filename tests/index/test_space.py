@@ -27,6 +27,12 @@ def adaptation() -> Adaptation:
     return fitted
 
 
+@pytest.fixture(params=["adapted", "centred, too"])
+def used(request: pytest.FixtureRequest, adaptation: Adaptation) -> Adaptation:
+    shift = np.full(DIM, 0.05, np.float32)
+    return adaptation if request.param == "adapted" else centred(adaptation, Centres(shift, -shift))
+
+
 def mean_of_five_nearest(photo: NDArray[np.float64], strangers: NDArray[np.float64]) -> float:
     return float(np.sort([photo @ stranger for stranger in strangers])[-5:].mean())
 
@@ -233,12 +239,9 @@ def test_nothing_is_measured_where_nothing_is_adapted(recognizer: Recognizer) ->
     assert recognizer.space_with(None).measure(10) == 0
 
 
-@pytest.mark.parametrize("centring", [False, True])
 def test_some_of_a_label_s_photos_are_as_a_label_of_their_own(
-    world: World, recognizer: Recognizer, adaptation: Adaptation, centring: bool
+    world: World, recognizer: Recognizer, used: Adaptation
 ) -> None:
-    shift = np.full(DIM, 0.05, np.float32)
-    used = centred(adaptation, Centres(shift, -shift)) if centring else adaptation
     space = recognizer.space_with(used)
     photos = space.photos("thing-3")
     some = space.some_of(photos, np.array([True, False, True, True]))
@@ -251,12 +254,9 @@ def test_some_of_a_label_s_photos_are_as_a_label_of_their_own(
     assert len(space.some_of(photos, np.zeros(4, np.bool_)).numbers) == 0
 
 
-@pytest.mark.parametrize("centring", [False, True])
 def test_a_photo_taken_as_queries_are_is_compared_as_one(
-    world: World, recognizer: Recognizer, adaptation: Adaptation, centring: bool
+    world: World, recognizer: Recognizer, used: Adaptation
 ) -> None:
-    shift = np.full(DIM, 0.05, np.float32)
-    used = centred(adaptation, Centres(shift, -shift)) if centring else adaptation
     query, photo = world.photos(3)[0], world.photos(4)[0]
     for space in (recognizer.space_with(used), recognizer.space_with(None)):
         seen, enrolled = space.query(query), space.enrolled(photo)
