@@ -5,7 +5,7 @@ from __future__ import annotations
 import faiss
 import numpy as np
 
-from index.engines.centres import centre_parameters, centres_index
+from index.engines.centres import MANY, centre_finder, centre_learner, centre_parameters
 from index.engines.errors import InvalidEngineSpec
 from index.engines.protocol import Vectors
 from index.engines.scalar import QUANTIZERS
@@ -14,6 +14,7 @@ from index.engines.spec import IvfSpec
 __all__ = ["ivf_class", "ivf_parameters", "ivf_sample", "train_ivf"]
 
 _ROUNDS = 8
+_ROUNDS_OF_MANY = 5
 _A_CENTRE = 32
 _A_CENTRE_OF_MANY = 16
 _ENOUGH = 131_072
@@ -44,18 +45,14 @@ def train_ivf(spec: IvfSpec, dim: int, items: int, sample: Vectors) -> faiss.Ind
         InvalidEngineSpec: codes that do not divide the dimensions.
     """
     lists = min(spec.lists_for(items), len(sample))
-    quantizer = faiss.IndexFlatIP(dim)
-    index = _empty(spec, quantizer, dim, lists)
-    _thrifty(index.cp)
-    index.cp.max_points_per_centroid = _A_CENTRE
-    index.cp.spherical = True
+    finder = centre_finder(_centres(np.ascontiguousarray(sample, np.float32), lists))
+    index = _empty(spec, finder, dim, lists)
+    finder.this.disown()
+    index.own_fields = True
     if spec.pq is not None:
         _thrifty(index.pq.cp)
         sample = np.resize(sample, (max(len(sample), 1 << _BITS), dim))
     index.train(np.ascontiguousarray(sample, np.float32))
-    index.quantizer = centres = centres_index(quantizer)
-    centres.this.disown()
-    index.own_fields = True
     return index
 
 
@@ -83,6 +80,22 @@ def _empty(spec: IvfSpec, quantizer: faiss.Index, dim: int, lists: int) -> faiss
     return faiss.IndexIVFScalarQuantizer(
         quantizer, dim, lists, QUANTIZERS[spec.storage], faiss.METRIC_INNER_PRODUCT, False
     )
+
+
+def _centres(sample: Vectors, count: int) -> Vectors:
+    """(count, d), of spherical k-means."""
+    dim = sample.shape[1]
+    parameters = faiss.ClusteringParameters()
+    _thrifty(parameters)
+    if count >= MANY:
+        parameters.niter = _ROUNDS_OF_MANY
+    parameters.max_points_per_centroid = _A_CENTRE
+    parameters.spherical = True
+    parameters.update_index = True  # codes are made for where the centres are by now
+    clustering = faiss.Clustering(dim, count, parameters)
+    clustering.train(sample, centre_learner(dim, count))
+    centres: Vectors = faiss.vector_to_array(clustering.centroids).reshape(count, dim)
+    return centres
 
 
 def _thrifty(clustering: faiss.ClusteringParameters) -> None:
