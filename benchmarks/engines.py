@@ -1,10 +1,10 @@
 """Search engines side by side, ours and other libraries': `python -m benchmarks.engines [--items N] [--json FILE]`.
 
 One run, two threads (one for single queries, which is faster for all that can choose), unit vectors of 512 dimensions
-in clusters: labels of ten photos in categories of twenty labels, with directions of falling variance, as embeddings
-have. Every engine that can look further or less far does so as little as it takes on one half of the queries for
-recall@10 of 0.992, which is 0.99 and a margin for the other half, of which the figures are. An engine that does not get
-there is shown at its furthest. Build time is without that search for the least effort.
+in clusters (`benchmarks.engine_vectors`), or around real embeddings: `--embeddings FILE.npy`. Every engine that can
+look further or less far does so as little as it takes on one half of the queries for recall@10 of 0.992, which is 0.99
+and a margin for the other half, of which the figures are. An engine that does not get there is shown at its furthest.
+Build time is without that search for the least effort.
 
     recall10           mean share of the ten exact nearest that are among the ten found
     p50_ms, p95_ms     one query at a time
@@ -36,6 +36,7 @@ import numpy as np
 
 from benchmarks.engine_growth import plot_growth
 from benchmarks.engine_peers import THREADS, Contestant, Numbers, Vectors, peers
+from benchmarks.engine_vectors import clustered, tiled
 from index.engines import (
     FlatIndex,
     OverlayIndex,
@@ -50,7 +51,6 @@ from index.engines import (
 from index.engines.searcher import parameters
 from index.engines.spec import HnswSpec, IvfSpec
 
-DIM = 512
 K = 10
 FLOOR = 0.99
 MARGIN = 0.002
@@ -85,7 +85,7 @@ class Ours:
         starts = range(0, len(vectors), BLOCK)
         self.base: VectorIndex = build(
             self.spec,
-            DIM,
+            vectors.shape[1],
             ((np.arange(at, min(at + BLOCK, len(vectors))), vectors[at : at + BLOCK]) for at in starts),
         )
         self.index = self.base
@@ -115,29 +115,6 @@ class Ours:
 
     def remove(self, number: int) -> None:
         self.index.remove([number])
-
-
-def clustered(items: int, seed: int = 0) -> tuple[Vectors, Vectors]:
-    """Vectors (items, 512) and queries (`QUERIES`, 512) of the same labels."""
-    drawn, _ = labelled(items + QUERIES, items // 10, seed)
-    return drawn[:items], drawn[items:]
-
-
-def labelled(items: int, labels: int, seed: int = 0) -> tuple[Vectors, Numbers]:
-    """Vectors (items, 512) and the label (items,) of each."""
-    random = np.random.default_rng(seed)
-    falling = ((1 + np.arange(DIM)) ** -0.5).astype(np.float32)
-
-    def strewn(n: int) -> Vectors:
-        return random.standard_normal((n, DIM), dtype=np.float32) * falling
-
-    labels = max(labels, 8)
-    categories = strewn(max(labels // 20, 4))
-    centres = categories[random.integers(len(categories), size=labels)] + 0.8 * strewn(labels)
-    label = random.integers(labels, size=items)
-    drawn = centres[label] + 0.6 * strewn(items)
-    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
-    return drawn, label
 
 
 def milliseconds(search: Callable[[Vectors], object], queries: Vectors) -> list[float]:
@@ -207,7 +184,7 @@ def layer(contestant: Ours, queries: Vectors) -> dict[str, float]:
     """What our layer adds to FAISS: the same index asked with and without it, in turn."""
     index = contestant.base
     if isinstance(index, FlatIndex):
-        raw = faiss.IndexFlatIP(DIM)
+        raw = faiss.IndexFlatIP(queries.shape[1])
         raw.add(index.reconstruct(index.numbers()))
         asked, given = raw, None
     elif isinstance(index, TrainedIndex):
@@ -296,11 +273,12 @@ def verdict(rows: list[dict[str, Any]]) -> str:
     )
 
 
-def compared(items: int, only: list[str]) -> Iterator[dict[str, Any]]:
-    """A row for each engine whose name holds one of `only`."""
-    drawn, queries = clustered(items + CHANGES)
+def compared(items: int, only: list[str], embeddings: Vectors | None) -> Iterator[dict[str, Any]]:
+    """A row for each engine whose name holds one of `only`, on clusters around `embeddings` (n, d), or drawn ones."""
+    wanted = items + CHANGES
+    drawn, queries = clustered(wanted, QUERIES) if embeddings is None else tiled(embeddings, wanted, QUERIES)
     vectors, fresh = drawn[:items], drawn[items:]
-    exact = faiss.IndexFlatIP(DIM)
+    exact = faiss.IndexFlatIP(vectors.shape[1])
     exact.add(vectors)
     truth = exact.search(queries, K)[1]
     del exact
@@ -319,10 +297,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the rows there as they come")
     parser.add_argument("--plot", type=Path, help="draw latency and memory over the number of items there")
     parser.add_argument("--only", nargs="*", default=[""], help="engines whose names hold one of these")
+    parser.add_argument("--embeddings", type=Path, help="a .npy of (n, d) real ones to put the clusters around")
     arguments = parser.parse_args()
+    embeddings = None if arguments.embeddings is None else np.load(arguments.embeddings).astype(np.float32)
     rows: list[dict[str, Any]] = []
     for items in arguments.items:
-        for row in compared(items, arguments.only):
+        for row in compared(items, arguments.only, embeddings):
             rows.append(row)
             print(show(row), flush=True)
             if arguments.json:

@@ -41,7 +41,7 @@ import numpy as np
 from PIL import Image
 from sqlalchemy import insert, update
 
-from benchmarks.engines import labelled
+from benchmarks.engine_vectors import labelled
 from embedding.bundle import Bundle
 from index.simulation import MOST_VIEWED_ITEMS, VIEWS
 from service.models import Gallery, ItemRow

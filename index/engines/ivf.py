@@ -14,7 +14,7 @@ from index.engines.spec import IvfSpec
 __all__ = ["ivf_class", "ivf_parameters", "ivf_sample", "train_ivf"]
 
 _ROUNDS = 8
-_ROUNDS_OF_MANY = 5
+_ROUNDS_OF_MANY = 4
 _A_CENTRE = 32
 _A_CENTRE_OF_MANY = 16
 _ENOUGH = 131_072
