@@ -24,8 +24,9 @@ from index.evaluation.embeddings import embed_photos
 from index.evaluation.manifest import fingerprint, load_parts
 from index.evaluation.metrics import auroc, expected_calibration_error
 from index.items import Item
+from index.labelled import LabelledQueries
 from index.recognizer import Recognizer
-from index.simulation import LabelledQueries, Simulation, samples_of
+from index.simulation import Simulation, samples_of
 from index.tuner import tune
 
 Floats = NDArray[np.float64]

@@ -27,8 +27,9 @@ from index.evaluation.kept import Embeddings
 from index.evaluation.manifest import Manifest, Photo, fingerprint, load_parts
 from index.evaluation.metrics import auroc, expected_calibration_error
 from index.items import Item
+from index.labelled import LabelledQueries
 from index.recognizer import Recognizer
-from index.simulation import Asked, LabelledQueries, Simulation, samples_of
+from index.simulation import Asked, Simulation, samples_of
 from index.tuner import tune
 
 Floats = NDArray[np.float64]

@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from cli import asking, audit, bundle, evaluation, gallery, installation, jobs, keys, protocols, training
+from cli import asking, audit, bundle, evaluation, feedback, gallery, installation, jobs, keys, protocols, training
 from cli.ending import ended
 from cli.options import STYLE
 
@@ -33,6 +33,7 @@ for verbs in (asking.app, evaluation.app, training.app, installation.app, audit.
     app.add_typer(verbs)
 for name, verbs in {
     "index": gallery.app,
+    "feedback": feedback.app,
     "protocol": protocols.app,
     "data": training.data_app,
     "jobs": jobs.app,

@@ -18,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.calibration import Evidence, Samples
+from index.labelled import LabelledQueries
 from index.pipeline import Ranking
 from index.ranking import NEIGHBOURS, SAME_PHOTO, LabelPhotos, RankedLabel, rank_labels
 from index.recognizer import Ranked, Recognizer
 from index.space import Space
 from index.verification import LocalFeatures
 
-__all__ = ["MOST_ITEMS", "MOST_VIEWED_ITEMS", "VIEWS", "Asked", "LabelledQueries", "Simulation", "samples_of"]
+__all__ = ["MOST_ITEMS", "MOST_VIEWED_ITEMS", "VIEWS", "Asked", "Simulation", "samples_of"]
 
 VIEWS = 2
 """Simulated re-photographs of an enrolled photo."""
@@ -37,21 +38,6 @@ MOST_ITEMS = 1000
 
 _SAME_THING = 0.95
 """A background photo as similar as this to an item is taken for the same photo, and left aside."""
-
-
-@dataclass(frozen=True, slots=True)
-class LabelledQueries:
-    """Queries whose right label is known.
-
-    Attributes:
-        embeddings: (n, d).
-        labels: (n,); one that is not in the gallery makes a query of an unknown thing.
-        local: (n,) local features, where verification is wanted.
-    """
-
-    embeddings: NDArray[np.float32]
-    labels: Sequence[str]
-    local: Sequence[LocalFeatures | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,36 +10,35 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from index.adaptation import Adaptation, Centres, WithinLabelScatter, centred, fit_adaptation
+from index.adaptation import Adaptation, Centres, centred
 from index.calibration import Calibration, Source, fit
 from index.errors import NotCalibratable
+from index.folds import FOLDS, Folds
+from index.labelled import LabelledQueries
 from index.pipeline import Ranking
 from index.ranking_form import beyond_chance, choose_ranking
 from index.recognizer import Recognizer
-from index.simulation import MOST_ITEMS, Asked, LabelledQueries, Simulation, samples_of
+from index.simulation import MOST_ITEMS, Asked, Simulation, samples_of
 from index.space import Space
 from index.tuning import Choice, Tuning, TuningBody
 
 __all__ = ["UNKNOWN_PRIOR", "tune"]
+
+Rights: TypeAlias = NDArray[np.bool_]
 
 UNKNOWN_PRIOR = 0.5
 """Share of strangers assumed among the queries, where nobody has labelled any."""
 
 _FEWEST_KNOWN = 8
 _FEWEST_UNKNOWN = 8
-
-_MOST_FITTED = 20_000
-"""Photos that the adaptation is fitted on."""
-
-_FOLDS = 5
-"""Parts of the labels; each is asked about with an adaptation fitted on the others."""
 
 _MOST_COMPARED = 400
 """Items that are asked about in every form of ranking."""
@@ -52,13 +51,19 @@ _MOST_CHANGED = 1 / 3
 seen); where any photo has something in common with any other, as drawings have, most change (60 to 70 %)."""
 
 _CHANCE = 0.05
-"""With which a gallery's own photos may show by mistake that verification answers better."""
+"""With which queries may show by mistake that a part answers better, or worse."""
 
 _FEWEST_FEATURES = 32
 """Local features that the middle photo of a gallery must have for verification to be worth a thought."""
 
 
-def tune(recognizer: Recognizer, *, far_budget: float | None = None, labelled: LabelledQueries | None = None) -> Tuning:
+def tune(
+    recognizer: Recognizer,
+    *,
+    far_budget: float | None = None,
+    labelled: LabelledQueries | None = None,
+    strangers: LabelledQueries | None = None,
+) -> Tuning:
     """Learn what there is to learn about a gallery; the result is returned, not set.
 
     Args:
@@ -66,13 +71,14 @@ def tune(recognizer: Recognizer, *, far_budget: float | None = None, labelled: L
         far_budget: the recogniser's own unless given.
         labelled: real queries to choose and to fit the confidence on, instead of the gallery itself. The gallery still
             asks itself about strangers, for the threshold.
+        strangers: real queries of unknown things, for the threshold alone, where `labelled` is None.
 
     Raises:
         NotCalibratable: nothing can be asked: no items, or neither labelled queries nor views nor background.
     """
     budget = recognizer.far_budget if far_budget is None else far_budget
     numbers = _sample(recognizer.index.numbers(), MOST_ITEMS)
-    folds = _Folds(recognizer)
+    folds = Folds(recognizer)
     adapted, adaptation_choice = _choose_adaptation(recognizer, folds, numbers, labelled)
     adaptation = folds.whole if adapted else None
     centres, centring_choice = _choose_centring(recognizer, adaptation, labelled)
@@ -84,7 +90,7 @@ def tune(recognizer: Recognizer, *, far_budget: float | None = None, labelled: L
         recognizer.pipeline.ranking, _asked_in_forms(recognizer, own_space, space, numbers, labelled)
     )
     simulation = Simulation(recognizer, own_space, ranking)
-    asker = _Asker(recognizer, simulation, space, numbers, labelled, budget)
+    asker = _Asker(recognizer, simulation, space, numbers, labelled, strangers, budget)
     verified, verification_choice = _choose_verification(recognizer, asker, numbers, labelled)
     calibration = asker.verified if verified else asker.plain
     choices = (adaptation_choice, centring_choice, ranking_choice, verification_choice)
@@ -95,68 +101,33 @@ def tune(recognizer: Recognizer, *, far_budget: float | None = None, labelled: L
 # ---------------------------------------------------------------- adaptation
 
 
-class _Folds:
-    """Adaptations of a gallery, each fitted without the labels of one fold, and one fitted on all of it."""
-
-    def __init__(self, recognizer: Recognizer) -> None:
-        self._recognizer = recognizer
-        labels = sorted(recognizer.labels())
-        order = np.random.default_rng(0).permutation(len(labels))
-        self._fold_of = {labels[at]: turn % _FOLDS for turn, at in enumerate(order)}
-        scatters = [self._scatter(fold) for fold in range(_FOLDS)]
-        shrinkage = recognizer.pipeline.adaptation.shrinkage
-        dim = recognizer.dim
-        self.whole = fit_adaptation(WithinLabelScatter.total(scatters, dim), shrinkage)
-        self._spaces = [
-            recognizer.space_with(
-                fit_adaptation(WithinLabelScatter.total(scatters[:fold] + scatters[fold + 1 :], dim), shrinkage)
-            )
-            for fold in range(_FOLDS)
-        ]
-
-    def space_of(self, label: str) -> Space:
-        """The space in which to ask about photos of `label`."""
-        return self._spaces[self._fold_of[label]]
-
-    def _scatter(self, fold: int) -> WithinLabelScatter:
-        recognizer = self._recognizer
-        labels = [label for label, its_fold in self._fold_of.items() if its_fold == fold]
-        groups = _groups(recognizer, labels, _MOST_FITTED // _FOLDS)
-        return WithinLabelScatter.of(groups, recognizer.dim)
-
-
-def _groups(recognizer: Recognizer, labels: Sequence[str], most: int) -> Iterable[NDArray[np.float32]]:
-    """Photos of one thing each: those of a label, or a label's only photo with its views."""
-    taken = 0
-    for label in labels:
-        if taken >= most:
-            return
-        numbers = recognizer.table.of_label(label)
-        photos = recognizer.index.reconstruct(numbers)
-        if len(numbers) == 1:
-            photos = np.concatenate([photos, recognizer.views.get(int(numbers[0]), photos[:0])])
-        taken += len(photos)
-        yield photos
-
-
 def _choose_adaptation(
-    recognizer: Recognizer, folds: _Folds, numbers: list[int], labelled: LabelledQueries | None
+    recognizer: Recognizer, folds: Folds, numbers: list[int], labelled: LabelledQueries | None
 ) -> tuple[bool, Choice]:
     switch = recognizer.pipeline.adaptation.wccn
     if folds.whole is None or switch == "off":
         return False, Choice(part="adaptation", used=False, why="off" if switch == "off" else "default")
     if switch == "on":
         return True, Choice(part="adaptation", used=True, why="on")
-    plain = recognizer.space_with(None)
-    if labelled is not None:
-        simulation = Simulation(recognizer, lambda _: plain)
-        whole = recognizer.space_with(folds.whole)
-        without = simulation.labelled(labelled, lambda _: plain)
-        with_ = simulation.labelled(labelled, lambda _: whole)
-    else:
-        without = Simulation(recognizer, lambda _: plain).items(numbers)
-        with_ = Simulation(recognizer, folds.space_of).items(numbers)
-    return _compared("adaptation", without, with_, used=lambda before, after: after > before)
+    plain, whole = recognizer.space_with(None), recognizer.space_with(folds.whole)
+    used, choice = _compared(
+        "adaptation",
+        Simulation(recognizer, lambda _: plain).items(numbers),
+        Simulation(recognizer, folds.space_of).items(numbers),
+        used=lambda without, with_: without.mean() < with_.mean(),
+    )
+    if labelled is None:
+        return used, choice
+    # The gallery has more photos of its own than there are labelled queries: these have to prove it wrong.
+    simulation = Simulation(recognizer, lambda _: plain)
+    return _compared(
+        "adaptation",
+        simulation.labelled(labelled, lambda _: plain),
+        simulation.labelled(labelled, lambda _: whole),
+        used=lambda without, with_: (
+            not beyond_chance(with_, without, _CHANCE) if used else beyond_chance(without, with_, _CHANCE)
+        ),
+    )
 
 
 # ---------------------------------------------------------------- centring
@@ -176,21 +147,23 @@ def _choose_centring(
     if switch == "on":
         return whole, Choice(part="centring", used=True, why="on")
     folds = np.array([_fold_by_name(label) for label in labelled.labels])
-    if len(np.unique(folds)) < _FOLDS:
+    if len(np.unique(folds)) < FOLDS:
         return None, Choice(part="centring", used=False, why="default")
     spaces = [
         recognizer.space_with(centred(adaptation, Centres(gallery, labelled.embeddings[folds != fold].mean(axis=0))))
-        for fold in range(_FOLDS)
+        for fold in range(FOLDS)
     ]
     uncentred = recognizer.space_with(adaptation)
     without = Simulation(recognizer, lambda _: uncentred).labelled(labelled, lambda _: uncentred)
     with_ = Simulation(recognizer, lambda _: uncentred).labelled(labelled, lambda label: spaces[_fold_by_name(label)])
-    used, choice = _compared("centring", without, with_, used=lambda before, after: after > before)
+    used, choice = _compared(
+        "centring", without, with_, used=lambda without, with_: beyond_chance(without, with_, _CHANCE)
+    )
     return whole if used else None, choice
 
 
 def _fold_by_name(label: str) -> int:
-    return zlib.crc32(label.encode()) % _FOLDS
+    return zlib.crc32(label.encode()) % FOLDS
 
 
 def _mean_of_labels(recognizer: Recognizer) -> NDArray[np.float32]:
@@ -249,14 +222,16 @@ def _choose_verification(
     # Real queries show by their right answers what verification is worth. So do a gallery's own photos where embeddings
     # alone miss many of them; where they find nearly all, it shows by the confidence.
     real = labelled is not None and labelled.local is not None
-    right_without, right_with = (np.array([query.right for query in asked]) for asked in (without, with_))
     better = (
         real
-        or beyond_chance(right_without, right_with, _CHANCE)
+        or beyond_chance(_rights(without), _rights(with_), _CHANCE)
         or _loss(asker.plain, with_) <= _loss(asker.plain, without)
     )
     return _compared(
-        "verification", without, with_, used=lambda before, after: after >= before and better and not by_chance
+        "verification",
+        without,
+        with_,
+        used=lambda without, with_: without.mean() <= with_.mean() and better and not by_chance,
     )
 
 
@@ -297,6 +272,7 @@ class _Asker:
     space: Space
     numbers: list[int]
     labelled: LabelledQueries | None
+    strangers: LabelledQueries | None
     budget: float
 
     @property
@@ -345,6 +321,8 @@ class _Asker:
         better than a query does, and would make it expect matches of every known thing."""
         asked = self.simulation.items(self.numbers)
         strangers = [query for query in self.verified_items if not query.known] if verify else []
+        if self.strangers is not None:
+            strangers += self.simulation.labelled(self.strangers, lambda _: self.space, verify=verify)
         source: Source = "gallery"
         if _unknown(asked) < _FEWEST_UNKNOWN:
             asked += self.simulation.distractors(self.space)
@@ -370,20 +348,26 @@ class _Asker:
 
 
 def _compared(
-    part: str, without: Sequence[Asked], with_: Sequence[Asked], *, used: Callable[[float, float], bool]
+    part: str, without: Sequence[Asked], with_: Sequence[Asked], *, used: Callable[[Rights, Rights], bool]
 ) -> tuple[bool, Choice]:
-    """Whether a part is used, given the shares of right answers without and with it; off if too few were asked."""
-    known = sum(query.known for query in with_)
-    if known < _FEWEST_KNOWN:
+    """Whether a part is used, given which answers to known queries are right without and with it; off if too few were
+    asked."""
+    before, after = _rights(without), _rights(with_)
+    if len(after) < _FEWEST_KNOWN:
         return False, Choice(part=part, used=False, why="default")
-    before, after = _right(without), _right(with_)
     chosen = used(before, after)
-    return chosen, Choice(part=part, used=chosen, why="measured", without=before, with_=after, queries=known)
+    return chosen, Choice(
+        part=part,
+        used=chosen,
+        why="measured",
+        without=float(before.mean()),
+        with_=float(after.mean()),
+        queries=len(after),
+    )
 
 
-def _right(asked: Sequence[Asked]) -> float:
-    known = [query.right for query in asked if query.known]
-    return sum(known) / len(known)
+def _rights(asked: Sequence[Asked]) -> Rights:
+    return np.array([query.right for query in asked if query.known], np.bool_)
 
 
 def _unknown(asked: Sequence[Asked]) -> int:

@@ -17,6 +17,8 @@ from structlog.typing import FilteringBoundLogger
 from service import problems
 from service.audit.endpoints import router as audit
 from service.console.endpoints import router as console
+from service.feedback.endpoints import router as feedback
+from service.feedback.kept import Forgetter
 from service.gallery.calibrator import Calibrator
 from service.gallery.endpoints import router as items
 from service.gallery.gallery_endpoints import router as galleries
@@ -98,7 +100,7 @@ def create_app(settings: Settings, *, prepared: Workspace | None = None, shared_
     app.state.rates = RateLimiter()
     app.state.key_checks = CapacityLimiter(_KEY_CHECKS)
     problems.install(app)
-    for router in (recognition, items, jobs, galleries, pins, audit, operations):
+    for router in (recognition, items, jobs, galleries, pins, feedback, audit, operations):
         app.include_router(router)
     if settings.console:
         app.include_router(console)
@@ -133,7 +135,7 @@ def prepare(workspace: Workspace) -> None:
     workspace.start()
 
 
-_Worker = Calibrator | UseWriter | Merger | Measurer | JobRunner
+_Worker = Calibrator | UseWriter | Merger | Measurer | Forgetter | JobRunner
 
 
 def _workers(workspace: Workspace, log: FilteringBoundLogger) -> list[_Worker]:
@@ -143,6 +145,7 @@ def _workers(workspace: Workspace, log: FilteringBoundLogger) -> list[_Worker]:
         UseWriter(workspace.keys.uses, log),
         Merger(workspace.galleries, log, after=workspace.settings.merge_after),
         Measurer(workspace.galleries, log),
+        Forgetter(workspace.kept_queries, log),
     ]
     return [*workers, JobRunner(workspace, log)] if workspace.settings.run_jobs else workers
 

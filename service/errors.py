@@ -57,11 +57,13 @@ __all__ = [
     "StorageError",
     "TooManyImages",
     "TooManyPins",
+    "UnknownFeedback",
     "UnknownGallery",
     "UnknownItem",
     "UnknownKey",
     "UnknownLabel",
     "UnknownPin",
+    "UnknownRecognition",
     "UnknownSetting",
     "UnsupportedBody",
     "WrongKey",
@@ -189,6 +191,18 @@ class UnknownPin(NotFound):
     """No pin of this id in the gallery, or no longer."""
 
     code = "unknown_pin"
+
+
+class UnknownFeedback(NotFound):
+    """No labelled query of this id in the gallery, or no longer."""
+
+    code = "unknown_feedback"
+
+
+class UnknownRecognition(NotFound):
+    """No recognition of this id is kept, or not any longer."""
+
+    code = "unknown_recognition"
 
 
 class UnknownKey(NotFound):

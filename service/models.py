@@ -36,6 +36,8 @@ __all__ = [
     "ItemRow",
     "JobFailureRow",
     "JobRow",
+    "KeptQueryRow",
+    "LabelledQueryRow",
     "PinRow",
     "Removal",
 ]
@@ -84,7 +86,8 @@ class Gallery(Base):
     Attributes:
         bundle_sha256: identity of the bundle that made its embeddings.
         change: raised by every writing transaction.
-        items_change: the last change that touched an item or distractor; a calibration whose basis is older is stale.
+        items_change: the last change that touched what it learns from: an item, a distractor or a labelled query. A
+            calibration whose basis is older is stale.
         generation: the generation that was published or rolled back to last; 0 before the first.
         pinned: the generation that is served exactly as it is, since a rollback and until the next publish; else None.
     """
@@ -185,6 +188,53 @@ class PinRow(Base):
     image_sha256: Mapped[str] = mapped_column(String(64))
     label: Mapped[str | None] = mapped_column(String(200))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=_now)
+
+
+class LabelledQueryRow(Base):
+    """A photo that was asked about, and what somebody says it shows: what a gallery learns its confidence from.
+
+    The photo itself is not kept. Photo and box name the query: said again, the later word counts.
+
+    Attributes:
+        image_sha256, box: of which photo, and which part of it (x0,y0,x1,y1; empty for the whole).
+        label: what it shows, whether the gallery has that or not; None for something without a name.
+        bundle_sha256: the bundle that made the embedding.
+        embedding, local: as an item's; `local` is empty where no features were extracted.
+    """
+
+    __tablename__ = "labelled_queries"
+    __table_args__ = (UniqueConstraint("gallery_id", "image_sha256", "box"), {"sqlite_autoincrement": True})
+    number: Mapped[int] = mapped_column(BigNumber, primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(32), unique=True)
+    gallery_id: Mapped[int] = mapped_column(ForeignKey("galleries.id"))
+    image_sha256: Mapped[str] = mapped_column(String(64))
+    box: Mapped[str] = mapped_column(String(100), default="")
+    label: Mapped[str | None] = mapped_column(String(200))
+    bundle_sha256: Mapped[str] = mapped_column(String(64))
+    embedding: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    local: Mapped[bytes] = mapped_column(LargeBinary, default=b"", deferred=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=_now)
+
+
+class KeptQueryRow(Base):
+    """A query that was answered, kept for a while so that its answer can be judged (`WHICHONE_KEEP_QUERIES`).
+
+    Attributes:
+        id: the recognition's.
+        asked_at: when; what is older than the setting says is deleted.
+        image_sha256, box, bundle_sha256, embedding, local: see `LabelledQueryRow`.
+    """
+
+    __tablename__ = "kept_queries"
+    __table_args__ = (Index("ix_kept_queries_asked_at", "asked_at"),)
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    gallery_id: Mapped[int] = mapped_column(ForeignKey("galleries.id"))
+    asked_at: Mapped[datetime] = mapped_column(UtcDateTime, default=_now)
+    image_sha256: Mapped[str] = mapped_column(String(64))
+    box: Mapped[str] = mapped_column(String(100), default="")
+    bundle_sha256: Mapped[str] = mapped_column(String(64))
+    embedding: Mapped[bytes] = mapped_column(LargeBinary)
+    local: Mapped[bytes] = mapped_column(LargeBinary, default=b"")
 
 
 class ApiKey(Base):

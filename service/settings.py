@@ -183,6 +183,13 @@ class Settings(BaseSettings):
         ge=1,
         description="Seconds after which another process takes over an import whose process is gone.",
     )
+    keep_queries: float = Field(
+        0.0,
+        ge=0,
+        le=8784,
+        description="Hours that questions are kept, as embeddings without their photos, so that POST /feedback can "
+        "judge an answer by its id. 0: not at all; photos can be sent to it in any case.",
+    )
     body_timeout: float = Field(
         30.0, gt=0, description="Seconds without a byte after which a request's body is given up."
     )

@@ -11,6 +11,7 @@ The command uses it directly, also while a server runs on the same folder (they 
         workspace.verify("default")                                         # `index verify`: files, photos, database
         workspace.galleries.rollback("default")                             # `index rollback`
         workspace.feature_refresh.run("default")                            # `index refresh`
+        workspace.feedback.about_photo("default", photo, "arabica-500g")    # `feedback add`
         key = workspace.keys.create("phone", ["recognize"])                 # `keys create`; also .list, .revoke
 
 Every error is a `WhichoneError`. The model is loaded at its first use, so verbs that need none are quick.
@@ -37,6 +38,8 @@ from index.verification import Verifier, verifier_named
 from service.audit.service import AuditService
 from service.database import Database
 from service.errors import FieldInvalid, PhotoLost
+from service.feedback.kept import KeptQueries
+from service.feedback.service import Feedback
 from service.gallery.enrolment import Enrolled, Enrolment, PhotoSource
 from service.gallery.exporting import Export
 from service.gallery.galleries import DEFAULT_GALLERY, Galleries
@@ -205,7 +208,18 @@ class Workspace:
     @cached_property
     def recognition(self) -> RecognitionService:
         """Photo in, verdict out."""
-        return RecognitionService(self.galleries, self.embedder)
+        return RecognitionService(self.galleries, self.embedder, self.kept_queries)
+
+    @cached_property
+    def kept_queries(self) -> KeptQueries:
+        """What was asked lately, where the settings keep it."""
+        return KeptQueries(self.database, self.bundle.sha256, self.settings.keep_queries)
+
+    @cached_property
+    def feedback(self) -> Feedback:
+        """What people say about answers."""
+        verifies = self.settings.verification != "off"
+        return Feedback(self.database, self.model, lambda: self.embedder, self.kept_queries, verifies=verifies)
 
     @cached_property
     def replay(self) -> ReplayService:

@@ -18,9 +18,9 @@ from index.evaluation.embeddings import Progress
 from index.evaluation.kept import Embeddings
 from index.evaluation.manifest import Manifest, Photo
 from index.items import Item
+from index.labelled import LabelledQueries
 from index.pipeline import Pipeline, Switch
 from index.recognizer import Recognizer
-from index.simulation import LabelledQueries
 from index.tuner import tune
 from index.tuning import Tuning
 from index.verdict import Verdict

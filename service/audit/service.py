@@ -30,6 +30,8 @@ Action = Literal[
     "rolled_back",
     "pin_added",
     "pin_removed",
+    "feedback_given",
+    "feedback_removed",
     "import_started",
     "import_cancelled",
     "key_created",

@@ -18,11 +18,11 @@ from service.jobs.archive import ArchiveLimits, ArchiveSource
 from service.jobs.errors import NoPhotos
 from service.jobs.files import CsvSource, FileLimits, FilesSource, FolderSource
 from service.jobs.importer import Importer, Outcome
-from service.jobs.listing import ListedPhoto, Refusal, Showing, Source
+from service.jobs.listing import ListedPhoto, Listing, Refusal, Showing, Source
 from service.settings import Settings
 from service.workspace import open_workspace
 
-__all__ = ["PhotosNotAdded", "add_photos"]
+__all__ = ["PhotosNotAdded", "add_photos", "listed", "sources_of"]
 
 _MOST_UNPACKED = 2**40
 """Bytes of an archive that somebody names on a command line: it is theirs."""
@@ -67,10 +67,11 @@ def add_photos(
     showing = Showing(None if label is None else label_of(label), distractors)
     report = _Report()
     with ExitStack() as opened:
-        sources = [opened.enter_context(closing(source)) for source in _sources(paths, settings)]
-        listed = [(source, photos) for source, photos in zip(sources, _listed(sources, showing, report), strict=True)]
+        sources = [opened.enter_context(closing(source)) for source in sources_of(paths, settings)]
+        found = list(zip(sources, listed(sources, showing), strict=True))
+        report.ignored = sum(listing.ignored for _, listing in found)
         try:
-            _add(settings, listed, gallery, report)
+            _add(settings, [(source, listing.photos) for source, listing in found], gallery, report)
         except WhichoneError:
             if report.added:
                 note(f"{len(report.added)} photo(s) are in the gallery; run it again to go on")
@@ -79,12 +80,12 @@ def add_photos(
 
 
 def _add(
-    settings: Settings, listed: Sequence[tuple[Source, Sequence[ListedPhoto]]], gallery: str, report: _Report
+    settings: Settings, found: Sequence[tuple[Source, Sequence[ListedPhoto]]], gallery: str, report: _Report
 ) -> None:
-    total = sum(len(photos) for _, photos in listed)
+    total = sum(len(photos) for _, photos in found)
     with open_workspace(settings) as workspace, progress_bar() as progress:
         importer = Importer(workspace.enrolment, workspace.database, side_by_side=settings.concurrency)
-        for source, photos in listed:
+        for source, photos in found:
             for outcomes in importer.run(gallery, source, iter(photos)):
                 report.take(outcomes)
                 progress("adding photos", report.done, total)
@@ -92,7 +93,7 @@ def _add(
             recalibrate(workspace, gallery)
 
 
-def _sources(paths: Sequence[Path], settings: Settings) -> Iterator[Source]:
+def sources_of(paths: Sequence[Path], settings: Settings) -> Iterator[Source]:
     """A source for each path, in their order; files that stand side by side have one together."""
     limits = FileLimits(settings.max_image_bytes, settings.max_metadata_bytes)
     for is_file, group in groupby(paths, key=_is_photo):
@@ -117,8 +118,12 @@ def _source(path: Path, settings: Settings, limits: FileLimits) -> Source:
     return ArchiveSource(path, str(path), unpacked)
 
 
-def _listed(sources: Sequence[Source], showing: Showing, report: _Report) -> Iterator[list[ListedPhoto]]:
-    """The photos of each source, but those that one before it names as well."""
+def listed(sources: Sequence[Source], showing: Showing) -> Iterator[Listing]:
+    """What is in each source, but for photos that one before it names as well.
+
+    Raises:
+        NoPhotos: nothing is.
+    """
     seen: set[tuple[str, str | None]] = set()
     for source in sources:
         try:
@@ -127,14 +132,13 @@ def _listed(sources: Sequence[Source], showing: Showing, report: _Report) -> Ite
             if isinstance(source, FolderSource) and not showing.said:
                 error.message += "; if all of it shows one thing, say so with --label NAME"
             raise
-        report.ignored += listing.ignored
         photos = []
         for photo in listing.photos:
             known = (photo.place, photo.label)
             if isinstance(source, ArchiveSource) or photo.refusal is not None or known not in seen:
                 photos.append(photo)
                 seen.add(known)
-        yield photos
+        yield Listing(photos, listing.ignored)
 
 
 def _show(report: _Report, gallery: str, as_json: bool) -> None:

@@ -39,11 +39,11 @@ class PhotosLost(StorageError):
 
 def recalibrate(workspace: Workspace, gallery: str) -> None:
     """What a running server does in the background; without one, nobody else would."""
-    for entry in workspace.galleries.stale():
+    for entry in workspace.galleries.learning.stale():
         if entry.name != gallery:
             continue
         try:
-            workspace.galleries.calibrate_in_background(entry)
+            workspace.galleries.learning.calibrate_in_background(entry)
         except BundleMismatch as error:  # photos can be removed whatever model is loaded
             note(f"not calibrated anew: {error.message}")
 
@@ -176,7 +176,7 @@ def _gallery(workspace: Workspace, name: str) -> dict[str, Any]:
         "generation": row.generation,
         "pinned": row.pinned is not None,
         "generations": workspace.galleries.generations(name),
-        "choices": [ChoiceInfo.of(choice).model_dump() for choice in workspace.galleries.choices(row)],
+        "choices": [ChoiceInfo.of(choice).model_dump() for choice in workspace.galleries.learning.choices(row)],
     }
 
 
@@ -185,7 +185,7 @@ def _choice(choice: dict[str, Any]) -> str:
     if choice["why"] == "measured" and choice["queries"]:
         why = (
             f"{100 * choice['right_with']:.1f} % right with it, {100 * choice['right_without']:.1f} % without, "
-            f"of {choice['queries']} of its own photos"
+            f"of {choice['queries']} photos asked about"
         )
     else:
         words = {

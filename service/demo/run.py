@@ -80,7 +80,7 @@ def _run(workspace: Workspace, photos: DemoSet, progress: Report) -> Demo:
     for done, photo in enumerate(photos.gallery, 1):
         workspace.enrol(photo.label, [photo.path], gallery=GALLERY)
         progress("enrolling", done, len(photos.gallery))
-    workspace.galleries.calibrate(GALLERY)
+    workspace.galleries.learning.calibrate(GALLERY)
     outcomes = _ask(workspace, queries, progress)
     sheet = folder / "contact-sheet.png"
     write_contact_sheet(outcomes, sheet)

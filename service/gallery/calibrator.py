@@ -36,7 +36,7 @@ class Calibrator(BackgroundThread):
 
     def look(self) -> None:
         """Calibrate what is stale and worth it."""
-        for entry in self._galleries.stale():
+        for entry in self._galleries.learning.stale():
             self._look_at(entry)
 
     def _look_at(self, entry: Staleness) -> None:
@@ -51,7 +51,7 @@ class Calibrator(BackgroundThread):
         ended, took = self._last.get(entry.name, (now, 0.0))
         if now - ended < took * (_REST if resting else _REST_WHILE_CHANGING):
             return
-        done = self._galleries.calibrate_in_background(entry)
+        done = self._galleries.learning.calibrate_in_background(entry)
         took = time.monotonic() - now
         self._seen.pop(entry.name, None)
         self._last[entry.name] = (time.monotonic(), took)

@@ -1,15 +1,14 @@
-"""Every gallery of one process: replicas on demand, calibration, publishing and rolling back generations."""
+"""Every gallery of one process: replicas on demand, publishing and rolling back generations."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from index.engines import parse_spec, spec_text
-from index.errors import GenerationCorrupt, GenerationNotFound, NotCalibratable
+from index.errors import GenerationCorrupt, GenerationNotFound
 from index.filter import Filter
 from index.generation import (
     AUTO,
@@ -27,25 +26,19 @@ from index.generation import (
     told_when_full,
     write_generation,
 )
-from index.recognizer import Recognizer
-from index.tuner import tune
-from index.tuning import Choice, Tuning, TuningBody
 from service.audit.service import Action, record
 from service.database import Database
-from service.errors import EmptyGallery, GalleryPinned
+from service.gallery.learning import LARGE, Learning, refuse_pinned
 from service.gallery.pins import PinAnswer, Pins
 from service.gallery.replica import Answer, Model, Replica, check_bundle, load_recognizer
-from service.gallery.repository import GalleryRepository, Staleness, existing
-from service.locks import file_lock, try_file_lock
-from service.models import CalibrationRow, Gallery, PinRow
+from service.gallery.repository import GalleryRepository, existing
+from service.locks import file_lock
+from service.models import Gallery, PinRow
 from service.photo_embedding import EmbeddedQuery
 
 __all__ = ["DEFAULT_GALLERY", "Galleries", "Published"]
 
 DEFAULT_GALLERY = "default"
-
-_COPIED = 50_000
-"""Galleries up to so many items are calibrated on a copy; for a larger one, its changes are held off instead."""
 
 
 class Published(Generation):
@@ -67,6 +60,9 @@ class Galleries:
         folder: where each gallery's generations stand in a folder of its name.
         pins: that generations have to answer as expected.
         keep: generations of a gallery that stay on disk.
+
+    Attributes:
+        learning: how they are calibrated.
     """
 
     def __init__(self, database: Database, model: Model, folder: Path, *, pins: Pins, keep: int) -> None:
@@ -77,8 +73,7 @@ class Galleries:
         self._keep = keep
         self._replicas: dict[str, Replica] = {}
         self._making = threading.Lock()
-        self._not_calibratable: dict[str, int] = {}
-        self._outdated: set[str] = set()
+        self.learning = Learning(database, model, replica=self.replica, root=self.root)
 
     def root(self, name: str) -> Path:
         """The folder of a gallery's generations."""
@@ -128,9 +123,7 @@ class Galleries:
         """
         for row in self.rows():
             self.replica(row.name).catch_up()
-            newest = self._newest_calibration(row)
-            if newest is not None and newest.pipeline != self._pipeline and row.pinned is None:
-                self._outdated.add(row.name)
+            self.learning.note_settings(row)
 
     def recognize(
         self, name: str, query: EmbeddedQuery, *, top_k: int, explain: bool = False, wanted: Filter | None = None
@@ -138,49 +131,9 @@ class Galleries:
         """The verdict on a query; a gallery that has never been calibrated is calibrated first."""
         replica = self.replica(name)
         answer = replica.recognize(query, top_k=top_k, explain=explain, wanted=wanted)
-        if answer.verdict.reason != "not_calibrated" or not self._calibrate_first_time(name):
+        if answer.verdict.reason != "not_calibrated" or not self.learning.first_time(name):
             return answer
         return replica.recognize(query, top_k=top_k, explain=explain, wanted=wanted)
-
-    def choices(self, row: Gallery) -> tuple[Choice, ...]:
-        """Which parts a gallery uses, and why; nothing before its first calibration."""
-        if row.pinned is not None:
-            tuning = self.replica(row.name).inspect(lambda state: state.recognizer.tuning)
-            return () if tuning is None else tuning.body.choices
-        newest = self._newest_calibration(row)
-        return () if newest is None else TuningBody.model_validate(newest.body).choices
-
-    def calibrate(self, name: str, far_budget: float | None = None) -> Tuning:
-        """Calibrate a gallery now, and keep `far_budget` for it if one is given.
-
-        Raises:
-            UnknownGallery, EmptyGallery, NotCalibratable, GalleryPinned.
-        """
-        self.row(name)
-        with file_lock(self.root(name) / "calibrate.lock"):
-            return self._calibrate(name, far_budget, asked_for=True)
-
-    def stale(self) -> list[Staleness]:
-        """Galleries that changed since their calibration, or were calibrated with other settings before this process
-        began; but for those that are known to hold too little for one."""
-        with self._database.read() as session:
-            stale = GalleryRepository(session).stale(also=self._outdated)
-        return [entry for entry in stale if self._not_calibratable.get(entry.name) != entry.items_change]
-
-    def calibrate_in_background(self, entry: Staleness) -> bool:
-        """Calibrate a stale gallery, unless another process is at it. True when there is a new calibration."""
-        with try_file_lock(self.root(entry.name) / "calibrate.lock") as mine:
-            if not mine or all(entry.name != other.name for other in self.stale()):
-                return False
-            try:
-                self._calibrate(entry.name, None)
-            except (EmptyGallery, NotCalibratable):
-                self._not_calibratable[entry.name] = entry.items_change
-                return False
-            except GalleryPinned:
-                self._outdated.discard(entry.name)
-                return False
-            return True
 
     def publish(
         self, name: str, engine: str | None = None, *, force: bool = False, keep_rollback: bool = False
@@ -216,13 +169,13 @@ class Galleries:
             clear_leftovers(root)
             asked = engine or self._engine_in_use(root, row)
             vectors = build_vectors(recognizer, asked)
-            if len(recognizer) > _COPIED:  # it learns by asking itself thousands of times: of a million, soon only so
+            if len(recognizer) > LARGE:  # it learns by asking itself thousands of times: of a million, soon only so
                 recognizer.search_by(vectors.index)
             broken: list[PinAnswer] = []
             generation = write_generation(
                 root,
                 recognizer,
-                change=self._calibrate_if_stale(row, recognizer),
+                change=self.learning.learn_if_stale(row, recognizer),
                 engine=asked,
                 built=vectors,
                 accept=lambda written: broken.extend(self._broken_pins(name, row, written, force=force)),
@@ -310,84 +263,6 @@ class Galleries:
         )
         return self._pins.broken_by(recognizer, name, force=force)
 
-    def _calibrate_first_time(self, name: str) -> bool:
-        row = self.row(name)
-        if row.pinned is not None or self._not_calibratable.get(name) == row.items_change:
-            return False
-        try:
-            with file_lock(self.root(name) / "calibrate.lock"):
-                if self.replica(name).uncalibrated():  # else another process has been quicker
-                    self._calibrate(name, None)
-        except NotCalibratable:
-            self._not_calibratable[name] = row.items_change
-            return False
-        return True
-
-    def _calibrate(self, name: str, far_budget: float | None, *, asked_for: bool = False) -> Tuning:
-        with self._database.read() as session:
-            row = existing(GalleryRepository(session), name)
-        check_bundle(row, self._model)
-        refuse_pinned(row)
-        budget = row.far_budget if far_budget is None else far_budget
-        tuning, basis = self._tuned(name, row, budget)
-        self._store(name, tuning, basis=basis, far_budget=budget, asked_for=asked_for)
-        return tuning
-
-    def _tuned(self, name: str, row: Gallery, far_budget: float) -> tuple[Tuning, int]:
-        """What a gallery learns of itself, and the change that it was learned on."""
-        replica = self.replica(name)
-        large, opened = replica.inspect(lambda state: (len(state.recognizer) > _COPIED, state.opened))
-        if large and opened:
-            # Its generation opened once more, so that no change has to wait for what takes seconds or minutes. That may
-            # have come further than the row: then it counts as stale once more than it need.
-            return _tuned(replica.opened_anew().recognizer, name, far_budget), row.items_change
-        if large:
-            return replica.inspect(lambda state: _tuned(state.recognizer, name, far_budget)), row.items_change
-        features = replica.inspect(lambda state: state.recognizer.features)
-        with self._database.read() as session:
-            repository = GalleryRepository(session)
-            row = existing(repository, name)
-            copy = load_recognizer(repository, row, self._model, features=features)
-        return _tuned(copy, name, far_budget), row.items_change
-
-    def _calibrate_if_stale(self, row: Gallery, recognizer: Recognizer) -> int:
-        """Give a gallery, as it was loaded at `row`, what it learns of itself, unless it has that.
-
-        Returns:
-            The change that it stands at then.
-        """
-        newest = self._newest_calibration(row)
-        if newest is not None and newest.basis >= row.items_change and row.name not in self._outdated:
-            return row.change
-        with file_lock(self.root(row.name) / "calibrate.lock"), suppress(EmptyGallery, NotCalibratable):
-            recognizer.tuning = _tuned(recognizer, row.name, row.far_budget)
-            stored = self._store(row.name, recognizer.tuning, basis=row.items_change, far_budget=row.far_budget)
-            return stored if stored == row.change + 1 else row.change  # else something came between, which it has not
-        return row.change
-
-    def _store(self, name: str, tuning: Tuning, *, basis: int, far_budget: float, asked_for: bool = False) -> int:
-        """Store a calibration; returns its change number. One that nobody `asked_for` follows from other changes, and
-        is no administrative change of its own."""
-        with self._database.write() as session:
-            repository = GalleryRepository(session)
-            gallery = repository.locked(name)
-            assert gallery is not None  # noqa: S101  for mypy: galleries are never deleted
-            gallery.far_budget = far_budget
-            change = repository.add_calibration(gallery, basis=basis, tuning=tuning, pipeline=self._pipeline)
-            if asked_for:
-                threshold = tuning.calibration.threshold
-                record(session, "calibrated", gallery=name, far_budget=far_budget, threshold=threshold)
-        self._outdated.discard(name)
-        return change
-
-    def _newest_calibration(self, row: Gallery) -> CalibrationRow | None:
-        with self._database.read() as session:
-            return GalleryRepository(session).newest_calibration(row.id)
-
-    @cached_property
-    def _pipeline(self) -> dict[str, Any]:
-        return self._model.pipeline.model_dump(mode="json")
-
     def _point_at(self, name: str, number: int, action: Action, *, pinned: bool, **told: Any) -> None:
         with self._database.write() as session:
             repository = GalleryRepository(session)
@@ -398,19 +273,3 @@ class Galleries:
             session.flush()
             repository.next_change(gallery, items=False)
             record(session, action, gallery=name, subject=str(number), **told)
-
-
-def refuse_pinned(row: Gallery) -> None:
-    """Raises GalleryPinned for a gallery that serves an older generation since a rollback."""
-    if row.pinned is not None:
-        raise GalleryPinned(
-            f"gallery {row.name!r} serves generation {row.pinned} since a rollback; publish a new one first "
-            "(whichone index build)",
-            gallery=row.name,
-        )
-
-
-def _tuned(recognizer: Recognizer, name: str, far_budget: float) -> Tuning:
-    if len(recognizer) == 0:
-        raise EmptyGallery(f"gallery {name!r} has no photos yet; add some first", gallery=name)
-    return tune(recognizer, far_budget=far_budget)

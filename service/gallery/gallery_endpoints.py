@@ -30,7 +30,7 @@ def calibrate(
     workspace: CurrentWorkspace, name: str, body: schemas.CalibrateBody | None = None
 ) -> schemas.CalibrationAnswer:
     """Calibrate now, for the gallery's false-accept budget or a new one; answers when it is done."""
-    tuning = workspace.galleries.calibrate(name, None if body is None else body.far_budget)
+    tuning = workspace.galleries.learning.calibrate(name, None if body is None else body.far_budget)
     calibration = tuning.calibration
     return schemas.CalibrationAnswer(
         gallery=name,
@@ -79,7 +79,7 @@ def _info(workspace: Workspace, row: Gallery) -> schemas.GalleryInfo:
         generation=row.generation,
         generations=workspace.galleries.generations(row.name),
         pinned=row.pinned is not None,
-        choices=[schemas.ChoiceInfo.of(choice) for choice in workspace.galleries.choices(row)],
+        choices=[schemas.ChoiceInfo.of(choice) for choice in workspace.galleries.learning.choices(row)],
         created_at=row.created_at,
     )
 

@@ -72,7 +72,8 @@ class GalleryRepository:
         self._session.execute(insert(Gallery).values(values).on_conflict_do_nothing(index_elements=["name"]))
 
     def next_change(self, gallery: Gallery, *, items: bool) -> int:
-        """Raise and return the gallery's change number; `items` when an item or distractor changes with it."""
+        """Raise and return the gallery's change number; `items` when something changes that it learns from: an item, a
+        distractor or a labelled query."""
         values: dict[str, Any] = {"change": Gallery.change + 1}
         if items:
             values["items_change"] = Gallery.change + 1

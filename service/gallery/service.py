@@ -10,6 +10,7 @@ from embedding.signatures import sniff
 from service.audit.service import record
 from service.database import Database
 from service.errors import DuplicateItem, FieldInvalid, UnknownItem, UnknownLabel
+from service.feedback.repository import LabelledQueryRepository
 from service.gallery.item_repository import ItemFilter, ItemRepository, referenced
 from service.gallery.pin_repository import PinRepository
 from service.gallery.repository import GalleryRepository, existing
@@ -160,7 +161,7 @@ class GalleryService:
             return ItemRepository(session, existing(GalleryRepository(session), gallery)).labels()
 
     def rename_label(self, gallery: str, label: str, new: str) -> Renamed:
-        """Rename a label; onto one that exists, the two become one. Pins that expect it expect the new one.
+        """Rename a label; onto one that exists, the two become one. Pins and feedback that name it name the new one.
 
         Raises:
             UnknownGallery, UnknownLabel, InvalidLabel.
@@ -176,6 +177,7 @@ class GalleryService:
             merged = items.count(ItemFilter("item", new)) > 0
             dropped = items.relabel(label, new, galleries.next_change(row, items=True))
             PinRepository(session, row).relabel(label, new)
+            LabelledQueryRepository(session, row).relabel(label, new)
             done = Renamed(new, items.count(ItemFilter("item", new)), dropped, merged)
             told = {"to": new, "items": done.items, "dropped": dropped, "merged": merged}
             record(session, "label_renamed", gallery=gallery, subject=label, **told)

@@ -12,6 +12,7 @@ from embedding.images import Box
 from index.filter import Filter
 from index.search_inside import SEARCHES, Region, Search, answering_part, settled
 from service.errors import FieldInvalid
+from service.feedback.kept import KeptQueries
 from service.gallery.galleries import Galleries
 from service.gallery.replica import Answer
 from service.photo_embedding import EmbeddedQuery, PhotoEmbedder
@@ -85,9 +86,10 @@ class Recognition:
 class RecognitionService:
     """Thread-safe."""
 
-    def __init__(self, galleries: Galleries, embedder: PhotoEmbedder) -> None:
+    def __init__(self, galleries: Galleries, embedder: PhotoEmbedder, kept: KeptQueries) -> None:
         self._galleries = galleries
         self._embedder = embedder
+        self._kept = kept
 
     def recognize(
         self,
@@ -121,12 +123,14 @@ class RecognitionService:
         parts = [self._asked(gallery, query, top_k, explain=explain, wanted=wanted) for query in queries]
         found = answering_part(whole.answer.verdict, [part.answer.verdict for part in parts])
         if found is None:
-            answer, region = whole.answer, None
+            query, answer, region = whole.query, whole.answer, None
         else:
             at, verdict = found
-            answer, region = replace(parts[at].answer, verdict=verdict), regions[at]
+            query, answer, region = parts[at].query, replace(parts[at].answer, verdict=verdict), regions[at]
         timing = _total([whole, *parts], (time.perf_counter() - started) * 1000)
-        return Recognition(uuid.uuid4().hex, gallery, self._embedder.embedder.bundle.id, answer, timing, region)
+        id_ = uuid.uuid4().hex
+        self._kept.keep(id_, gallery, query)
+        return Recognition(id_, gallery, self._embedder.embedder.bundle.id, answer, timing, region)
 
     def _asked(self, gallery: str, query: EmbeddedQuery, top_k: int, *, explain: bool, wanted: Filter | None) -> _Asked:
         searching = time.perf_counter()

@@ -9,8 +9,9 @@ import pytest
 
 from index.background import Background
 from index.errors import NotCalibratable
+from index.labelled import LabelledQueries
 from index.recognizer import Recognizer
-from index.simulation import Asked, LabelledQueries, Simulation, samples_of
+from index.simulation import Asked, Simulation, samples_of
 from index.tuner import tune
 from tests.index.conftest import DIM, HiddenWorld, World, item, surface
 

@@ -12,9 +12,10 @@ from index.background import Background
 from index.calibration import fit
 from index.errors import NotCalibratable
 from index.items import Item
+from index.labelled import FEWEST_KNOWN, LabelledQueries, Lessons, lessons
 from index.pipeline import Adaptation, Pipeline, Verification
 from index.recognizer import Recognizer
-from index.simulation import LabelledQueries, Simulation, samples_of
+from index.simulation import Simulation, samples_of
 from index.tuner import UNKNOWN_PRIOR, tune
 from index.tuning import Choice, Tuning
 from index.verification import LocalFeatures
@@ -343,10 +344,11 @@ def labelled(world: World, things: range, *, local: Callable[[int], LocalFeature
 
 
 def test_labelled_queries_decide_about_adaptation() -> None:
-    """The gallery's own photos gain by adaptation; these queries, taken another way, have nothing to gain."""
+    """Where they prove beyond chance that it takes right answers away, and not where they have nothing to gain."""
     world = HiddenWorld(40)
     recognizer = gallery(world.items(range(20), 4))
-    assert choice(tune(recognizer), "adaptation").used
+    by_itself = tune(recognizer)
+    assert choice(by_itself, "adaptation").used
     queries = labelled(world, range(40))
     asked = tune(recognizer, labelled=queries)
     assert choice(asked, "adaptation").why == "measured"
@@ -357,8 +359,56 @@ def test_labelled_queries_decide_about_adaptation() -> None:
     strangers = LabelledQueries(queries.embeddings[20:], queries.labels[20:])
     both = LabelledQueries(np.concatenate([clean.embeddings, strangers.embeddings]), [*clean.labels, *strangers.labels])
     assert choice(tune(recognizer, labelled=both), "adaptation") == Choice(
-        part="adaptation", used=False, why="measured", without=1.0, with_=1.0, queries=20
+        part="adaptation", used=True, why="measured", without=1.0, with_=1.0, queries=20
     )
+    # Queries that the two spaces answer differently, labelled as the plain one would have it.
+    asked_about = unit(np.random.default_rng(0).standard_normal((400, DIM)).astype(np.float32))
+    answers = {}
+    for name, tuning in (
+        ("adapted", by_itself),
+        ("plain", tune(gallery(world.items(range(20), 4), switched(adaptation="off")))),
+    ):
+        recognizer.tuning = tuning
+        answers[name] = [verdict.candidates[0].label for verdict in recognizer.recognize(asked_about, top_k=1)]
+    differ = [at for at in range(400) if answers["plain"][at] != answers["adapted"][at]][:9]
+    contrary = LabelledQueries(
+        np.concatenate([asked_about[differ], strangers.embeddings]),
+        [*(answers["plain"][at] for at in differ), *strangers.labels],
+    )
+    assert choice(tune(recognizer, labelled=contrary), "adaptation") == Choice(
+        part="adaptation", used=False, why="measured", without=1.0, with_=0.0, queries=9
+    )
+
+
+def test_strangers_that_were_labelled_raise_the_threshold() -> None:
+    """Those that look more like the gallery's things than its own things look like one another."""
+    world = World(40, noise=0.1)
+    recognizer = gallery(world.items(range(20), 3))
+    alone = tune(recognizer).calibration
+    near = np.concatenate([world.photos(thing) for thing in range(20)])
+    hard = LabelledQueries(unit(near + 0.1 * np.roll(near, 1, axis=0)), [f"stranger {at}" for at in range(len(near))])
+    warned = tune(recognizer, strangers=hard).calibration
+    assert warned.source == alone.source == "gallery"
+    assert warned.threshold > alone.threshold
+    few = LabelledQueries(hard.embeddings[:3], hard.labels[:3])
+    assert tune(recognizer, strangers=few).calibration == alone
+
+
+def test_lessons() -> None:
+    """Few labelled queries give strangers alone; what was enrolled since gives nothing."""
+    world = World(80, noise=0.3)
+    recognizer = gallery(world.items(range(FEWEST_KNOWN), 3))
+    queries = labelled(world, range(FEWEST_KNOWN + 8))
+    enough = lessons(recognizer, queries)
+    assert enough.labelled is not None
+    assert (enough.labelled.labels, enough.strangers) == (queries.labels, None)
+    few = lessons(recognizer, queries.where(np.arange(len(queries)) > 0))
+    assert few.labelled is None
+    assert few.strangers is not None
+    assert few.strangers.labels == queries.labels[FEWEST_KNOWN:]
+    held = recognizer.index.reconstruct(recognizer.table.of_label("thing-3"))[:1]
+    assert lessons(recognizer, LabelledQueries(held, ["nowhere"])) == Lessons()
+    assert lessons(recognizer, None) == Lessons() == lessons(gallery([]), queries)
 
 
 def test_labelled_queries_decide_about_verification() -> None:

@@ -162,11 +162,11 @@ def test_keys_calibrations_and_generations(tmp_path: Path, bundle: Path, databas
         for seed in range(4):
             workspace.enrol(f"l{seed}", [harness.jpeg(seed), harness.again(seed)], gallery="shop")
         with acting(Actor("key", "boss", "r-1")):
-            workspace.galleries.calibrate("shop", 0.02)
+            workspace.galleries.learning.calibrate("shop", 0.02)
             workspace.galleries.publish("shop")
         workspace.enrol("l9", [harness.jpeg(9)], gallery="shop")
-        [stale] = workspace.galleries.stale()
-        assert workspace.galleries.calibrate_in_background(stale)  # follows from the change: not told
+        [stale] = workspace.galleries.learning.stale()
+        assert workspace.galleries.learning.calibrate_in_background(stale)  # follows from the change: not told
         workspace.galleries.publish("shop")
         workspace.galleries.rollback("shop", 1)
         assert current_actor() == Actor("command")

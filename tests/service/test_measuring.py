@@ -31,7 +31,7 @@ def test_a_gallery_that_learned_is_measured_and_answers_the_same(tmp_path: Path,
     with open_workspace(settings) as workspace:
         for thing in range(8):
             workspace.enrol(f"thing {thing}", [harness.jpeg(thing), harness.again(thing)])
-        workspace.galleries.calibrate("default")
+        workspace.galleries.learning.calibrate("default")
         before = [workspace.recognize(harness.again(thing)).answer for thing in range(8)]
     with open_workspace(settings) as workspace:
         workspace.galleries.load_all()

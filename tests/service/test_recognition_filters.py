@@ -143,7 +143,7 @@ def test_the_verdict_is_that_of_a_gallery_of_the_part_alone(tmp_path: Path, bund
     settings = Settings.load({}, data=tmp_path / "data", bundle=bundle, threads=1, **off)
     wanted = [Filter(where={"store": "12", "aisle": 3}), Filter(labels=("thing 0", "thing 5"))]
     with open_workspace(settings) as workspace:
-        workspace.galleries.calibrate("whole")
+        workspace.galleries.learning.calibrate("whole")
         tuning = workspace.galleries.replica("whole").inspect(lambda state: state.recognizer.tuning)
         part = workspace.galleries.replica("part")
         part.inspect(lambda state: setattr(state.recognizer, "tuning", tuning))

@@ -45,7 +45,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, bundle: Path):
         for thing in range(8):
             shots = [harness.jpeg(thing, (160 + 32 * shot, 120 + 24 * shot)) for shot in range(3)]
             opened.enrol(f"thing {thing}", shots)
-        opened.galleries.calibrate("default")
+        opened.galleries.learning.calibrate("default")
         yield opened
 
 

@@ -38,7 +38,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Path:
     folder = tmp_path_factory.mktemp("filled") / "data"
     with open_workspace(settings_of(folder, bundle)) as opened:
         fill(opened)
-        opened.galleries.calibrate("default")
+        opened.galleries.learning.calibrate("default")
     return folder
 
 

@@ -185,10 +185,10 @@ def test_a_gallery_keeps_only_its_newest_calibrations(tmp_path: Path, bundle: Pa
         for gallery in ("often", "once"):
             for thing in range(3):
                 workspace.enrol(f"thing-{thing}", [harness.jpeg(thing)], gallery=gallery)
-        workspace.galleries.calibrate("once")
+        workspace.galleries.learning.calibrate("once")
         for far_budget in (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07):
-            workspace.galleries.calibrate("often", far_budget)
-        stale = [entry.name for entry in workspace.galleries.stale()]
+            workspace.galleries.learning.calibrate("often", far_budget)
+        stale = [entry.name for entry in workspace.galleries.learning.stale()]
         used = workspace.recognize(harness.jpeg(1), gallery="often").answer.verdict.far_budget
     with sqlite3.connect(tmp_path / "data" / "whichone.db") as database:
         rows = database.execute(

@@ -91,7 +91,9 @@ def test_the_same_answers_on_another_machine(
         first = rows(other)[0]
         assert other.gallery.image("default", first[0])[0] == harness.jpeg(0)
         assert other.verify().pins[0].passes
-        assert [entry.name for entry in other.galleries.stale()] == ["of-its-own"]  # what it learned came with it
+        assert [entry.name for entry in other.galleries.learning.stale()] == [
+            "of-its-own"
+        ]  # what it learned came with it
         again = tmp_path / "again.whichone"
         other.exporting.run("default", again)
         with zipfile.ZipFile(export) as one, zipfile.ZipFile(again) as two:

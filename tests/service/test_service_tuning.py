@@ -60,7 +60,7 @@ def test_items_get_local_features_and_distractors_none(tmp_path: Path, bundle: P
 def test_a_query_s_features_are_extracted_only_where_they_could_matter(tmp_path: Path, bundle: Path) -> None:
     with open_workspace(settings_of(tmp_path / "data", bundle, verification="on")) as workspace:
         fill(workspace)
-        workspace.galleries.calibrate("default")
+        workspace.galleries.learning.calibrate("default")
         seen = workspace.recognize(harness.again(1), explain=True)
         same = workspace.recognize(harness.jpeg(1, (160, 120)), explain=True)
         blank = workspace.recognize(harness.grey(), explain=True)
@@ -78,7 +78,7 @@ def test_a_query_s_features_are_extracted_only_where_they_could_matter(tmp_path:
 def test_the_same_question_alone_or_again_gets_the_same_answer(tmp_path: Path, bundle: Path) -> None:
     with open_workspace(settings_of(tmp_path / "data", bundle, verification="on", adaptation="on")) as workspace:
         fill(workspace, things=4)
-        workspace.galleries.calibrate("default")
+        workspace.galleries.learning.calibrate("default")
         workspace.galleries.publish("default")
         first = workspace.recognize(harness.again(1), explain=True).answer
     with open_workspace(settings_of(tmp_path / "data", bundle, verification="on", adaptation="on")) as workspace:
@@ -93,14 +93,14 @@ def test_settings_switch_the_parts(tmp_path: Path, bundle: Path) -> None:
     for mode, used in (("off", [False, False]), ("on", [True, True])):
         with open_workspace(settings_of(tmp_path / mode, bundle, adaptation=mode, verification=mode)) as workspace:
             fill(workspace)
-            tuning = workspace.galleries.calibrate("default")
+            tuning = workspace.galleries.learning.calibrate("default")
             assert [(choice.part, choice.used, choice.why) for choice in tuning.body.choices] == [
                 ("adaptation", used[0], mode),
                 ("centring", False, "default"),  # a server has no labelled queries
                 ("ranking", False, "default"),
                 ("verification", used[1], mode),
             ]
-            assert workspace.galleries.choices(workspace.galleries.row("default")) == tuning.body.choices
+            assert workspace.galleries.learning.choices(workspace.galleries.row("default")) == tuning.body.choices
     assert rows(tmp_path / "off", "SELECT DISTINCT length(local) FROM items") == [(0,)]
     [(_, pipeline)] = rows(tmp_path / "on", "SELECT change, pipeline FROM calibrations")
     assert json.loads(str(pipeline))["verification"]["mode"] == "on"
@@ -112,11 +112,11 @@ def test_another_setting_takes_effect_with_the_next_start_and_only_once(tmp_path
     data = tmp_path / "data"
 
     def outdated(galleries: Galleries) -> list[str]:
-        return [entry.name for entry in galleries.stale()]
+        return [entry.name for entry in galleries.learning.stale()]
 
     with open_workspace(settings_of(data, bundle)) as workspace:
         fill(workspace)
-        workspace.galleries.calibrate("default")
+        workspace.galleries.learning.calibrate("default")
         workspace.start()
         assert outdated(workspace.galleries) == []
     with (
@@ -125,8 +125,8 @@ def test_another_setting_takes_effect_with_the_next_start_and_only_once(tmp_path
     ):
         one.start()
         other.start()
-        [entry] = one.galleries.stale()
-        assert one.galleries.calibrate_in_background(entry)
+        [entry] = one.galleries.learning.stale()
+        assert one.galleries.learning.calibrate_in_background(entry)
         assert one.recognize(harness.again(1), explain=True).answer.receipt is not None
         # The other process sees a tuning that is not of its settings, and leaves it.
         assert outdated(one.galleries) == outdated(other.galleries) == []
@@ -144,7 +144,7 @@ def test_refresh_gives_features_to_photos_that_have_none(tmp_path: Path, bundle:
         told: list[tuple[int, int]] = []
         done = workspace.feature_refresh.run("default", lambda done, total: told.append((done, total)))
         assert (done.items, done.unreadable, told) == (6, [lost.id], [(7, 7)])
-        assert [entry.name for entry in workspace.galleries.stale()] == ["default"]
+        assert [entry.name for entry in workspace.galleries.learning.stale()] == ["default"]
         features = workspace.galleries.replica("default").inspect(lambda state: state.recognizer.features)
         assert len(features) == 6
         again = workspace.feature_refresh.run("default")
@@ -183,7 +183,7 @@ def test_a_database_of_before_goes_on(tmp_path: Path, bundle: Path) -> None:
     with open_workspace(settings_of(data, bundle, verification="off")) as workspace:
         workspace.start()
         assert workspace.galleries.row("default").generation == 0
-        assert [entry.name for entry in workspace.galleries.stale()] == ["default"]
+        assert [entry.name for entry in workspace.galleries.learning.stale()] == ["default"]
         assert workspace.recognize(harness.again(1)).answer.verdict.to_json() == expected
         assert workspace.galleries.publish("default").number == 2
         workspace.enrol("new", [harness.jpeg(70)])

@@ -72,14 +72,14 @@ def test_another_verifier_s_features_are_extracted_anew(tmp_path: Path, bundle: 
         assert workspace.gallery.sizes("default").without_features == 0
     with open_workspace(settings_of(tmp_path, bundle, verifier="hardnet", verification="on")) as workspace:
         assert workspace.gallery.sizes("default").without_features == 6
-        workspace.galleries.calibrate("default")
+        workspace.galleries.learning.calibrate("default")
         with pytest.raises(FeaturesMismatch, match="whichone index refresh"):
             workspace.recognize(harness.again(1))
         assert workspace.feature_refresh.run("default").items == 6
         assert workspace.feature_refresh.run("default").items == 0
         assert workspace.gallery.sizes("default").without_features == 0
         assert methods(workspace) == {hardnet.features_method}
-        workspace.galleries.calibrate("default")
+        workspace.galleries.learning.calibrate("default")
         workspace.enrol("thing 9", [harness.jpeg(9)])
         assert methods(workspace) == {hardnet.features_method}
         assert workspace.recognize(harness.again(1)).answer.verdict.candidates
