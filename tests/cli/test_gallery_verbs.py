@@ -111,10 +111,10 @@ def test_build_roll_back_verify_remove(whichone, photos, tmp_path):
 def test_advice_is_measured_on_the_gallery(whichone, photos, tmp_path):
     data = tmp_path / "data"
     assert whichone("index", "add", photos / "gallery", data=data).returncode == 0
-    advised = whichone("index", "advise", "--items", "1e5", "--memory", "1M", "--json", data=data)
+    advised = whichone("index", "advise", "--items", "2e4", "--memory", "1M", "--json", data=data)
     advice = json.loads(advised.stdout)
-    assert (advice["wish"]["items"], advice["wish"]["memory_bytes"], advice["own"]) == (100_000, 1 << 20, 6)
-    assert advice["chosen"]["misses"]  # 100,000 photos in a megabyte
+    assert (advice["wish"]["items"], advice["wish"]["memory_bytes"], advice["own"]) == (20_000, 1 << 20, 6)
+    assert advice["chosen"]["misses"]  # 20,000 photos in a megabyte
     wrong = whichone("index", "advise", "--p95", "soon", data=data)
     assert wrong.returncode == 2
     assert b"--p95: came 'soon'; a time would do" in wrong.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,24 +10,15 @@ from typing import Any
 
 import harness
 import pytest
-from visiting import Visitor, expect, playwright, visiting
+from visiting import MARKUP, Visitor, browsing, expect, marks, visiting
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
-MARKUP = "<img src=x onerror=\"document.title='it ran'\">"
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium"),
-]
+pytestmark = marks
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with browsing() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture
@@ -40,7 +30,7 @@ def visitor(browser: Any, server: harness.Server) -> Iterator[Visitor]:
 @pytest.fixture
 def keeper(visitor: Visitor) -> Visitor:
     """A visitor who has given the admin key."""
-    visitor.page.add_init_script(f"sessionStorage.setItem('whichone-key', {harness.ADMIN!r})")
+    visitor.has_given(harness.ADMIN)
     return visitor
 
 
@@ -99,13 +89,7 @@ def test_a_rectangle_asks_about_a_part(visitor: Visitor, server: harness.Server,
     visitor.open(gallery, "recognise")
     visitor.choose(harness.jpeg(1, (320, 240)))
     visitor.verdict("known")
-    photo = visitor.page.locator(".canvas").bounding_box()
-    mouse = visitor.page.mouse
-    mouse.move(photo["x"] + photo["width"] * 0.25, photo["y"] + photo["height"] * 0.25)
-    mouse.down()
-    mouse.move(photo["x"] + photo["width"] * 0.75, photo["y"] + photo["height"] * 0.5, steps=4)
-    mouse.up()
-    expect(visitor.page.locator(".box.asked")).to_be_visible()
+    visitor.draw(0.25, 0.25, 0.75, 0.5)
 
     for key in ("ArrowLeft", "Shift+ArrowDown", "Enter"):
         visitor.page.locator(".canvas").press(key)

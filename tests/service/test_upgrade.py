@@ -68,7 +68,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Version:
     return release_before(tmp_path_factory.mktemp("versions") / "before")
 
 
-@pytest.fixture(params=[BEFORE, NEXT])
+@pytest.fixture
 def versions(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Version, Version]:
     """An older version and a newer one."""
     if request.param == BEFORE:
@@ -161,6 +161,9 @@ def check_the_refusal(world: World, older: Version, *command: str) -> str:
     return told
 
 
+@pytest.mark.parametrize(
+    ("versions", "database"), [(BEFORE, "sqlite"), (BEFORE, "postgresql"), (NEXT, "sqlite")], indirect=True
+)
 def test_upgrade_and_rollback(versions: tuple[Version, Version], world: World) -> None:
     older, newer = versions
     for version in versions:

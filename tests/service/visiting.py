@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,17 @@ import pytest
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright, to drive a browser")
 expect = playwright.expect
 expect.set_options(timeout=harness.DEADLINE * 1000)
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
+MARKUP = "<img src=x onerror=\"document.title='it ran'\">"
+"""A label that runs a script where it is taken for markup."""
+
+marks = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium"),
+]
+"""Of every module that visits the console."""
 
 
 class Visitor:
@@ -53,11 +65,26 @@ class Visitor:
         self.dialog().get_by_label("Key", exact=True).fill(key)
         self.dialog().get_by_role("button", name="Use this key").click()
 
+    def has_given(self, key: str) -> None:
+        """Have given a key before the next page."""
+        self.page.add_init_script(f"sessionStorage.setItem('whichone-key', {key!r})")
+
     def dialog(self) -> Any:
         return self.page.get_by_role("dialog").last
 
     def button(self, name: str) -> Any:
         return self.page.get_by_role("button", name=name, exact=True)
+
+    def draw(self, *sides: float) -> None:
+        """Draw a rectangle over the photo with the mouse; x0, y0, x1, y1 as fractions."""
+        photo = self.page.locator(".canvas").bounding_box()
+        x0, x1 = (photo["x"] + photo["width"] * side for side in sides[::2])
+        y0, y1 = (photo["y"] + photo["height"] * side for side in sides[1::2])
+        self.page.mouse.move(x0, y0)
+        self.page.mouse.down()
+        self.page.mouse.move(x1, y1, steps=4)
+        self.page.mouse.up()
+        expect(self.page.locator(".box.asked")).to_be_visible()
 
     def verdict(self, verdict: str) -> Any:
         """The answer, once it has this verdict."""
@@ -75,6 +102,15 @@ class Visitor:
         address = urlsplit(request.url)
         if address.scheme != "blob" and address.netloc != urlsplit(self.url).netloc:
             self.faults.append(f"request: {request.url}")
+
+
+@contextmanager
+def browsing() -> Iterator[Any]:
+    """A browser for a `with` block."""
+    with playwright.sync_playwright() as started:
+        running = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield running
+        running.close()
 
 
 @contextmanager

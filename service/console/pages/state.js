@@ -4,6 +4,7 @@ import { html, useContext } from "./vendor/htm-preact.js";
 import { call } from "./api.js";
 import { AuditLog } from "./audit.js";
 import { Calibration } from "./calibration.js";
+import { Feedback } from "./feedback.js";
 import { Generations } from "./generations.js";
 import { Here } from "./here.js";
 import { useLoaded } from "./loading.js";
@@ -33,7 +34,8 @@ export function State() {
       <${Figures} gallery=${gallery} refresh=${changed} />
       <${Calibration} gallery=${gallery} changed=${changed} />
       <${Generations} gallery=${gallery} changed=${changed} />
-      <${Pins} key=${gallery.name} gallery=${gallery.name} />`}
+      <${Pins} key=${gallery.name} gallery=${gallery.name} />
+      <${Feedback} key=${`feedback ${gallery.name}`} gallery=${gallery.name} />`}
     <${AuditLog} key=${here.gallery} />
   </div>`;
 }

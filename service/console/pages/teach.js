@@ -1,4 +1,4 @@
-// A wrong or unknown answer, put right: the photo goes into the gallery.
+// A photo that was asked about, enrolled: it goes into the gallery.
 
 import { html, useContext, useState } from "./vendor/htm-preact.js";
 import { call, formOf } from "./api.js";
@@ -7,9 +7,9 @@ import { LabelField } from "./label-field.js";
 import { Trouble } from "./trouble.js";
 
 const INVITATIONS = {
-  known: "Wrong? Say what it is",
-  ambiguous: "Say which it is",
-  unknown: "Should it be known? Say what it is",
+  known: "Add this photo to the gallery",
+  ambiguous: "Add this photo to the gallery",
+  unknown: "Should it be known? Add it to the gallery",
 };
 
 // again: asks about the photo once more.
@@ -38,7 +38,7 @@ export function Teach({ file, answer, again }) {
   return html`<details class="teach" open=${answer.verdict !== "known"}>
     <summary>${INVITATIONS[answer.verdict]}</summary>
     ${choices.map((choice) => html`<button key=${choice} type="button" disabled=${state.busy}
-      onClick=${() => add("/index", { label: choice })}>It is ${choice}</button>`)}
+      onClick=${() => add("/index", { label: choice })}>Add as ${choice}</button>`)}
     <form onSubmit=${submit} class="line">
       <${LabelField} title="Add this photo to the gallery as" value=${label} change=${setLabel} />
       <button type="submit" class="primary"
