@@ -144,13 +144,26 @@ def export(
         "whichone export-local-features xfeat local-features/xfeat",
         "whichone export-local-features aliked-lightglue local-features/aliked-lightglue --layers 5",
         "whichone export-local-features hardnet local-features/hardnet --weights checkpoint_liberty_with_aug.pth",
+        "whichone export-local-features hessaffnet local-features/hessaffnet --weights checkpoint_liberty_with_aug.pth "
+        "--shape-weights AffNet.pth",
         "WHICHONE_LOCAL_FEATURES=local-features WHICHONE_VERIFIER=xfeat whichone serve",
     ),
 )
 def export_local_features(
     method: Annotated[
-        Literal["aliked", "aliked-lightglue", "disk", "disk-lightglue", "hardnet", "xfeat", "xfeat-lightglue"],
-        typer.Argument(metavar="METHOD", help="aliked, disk or xfeat, each alone or with -lightglue; or hardnet."),
+        Literal[
+            "aliked",
+            "aliked-lightglue",
+            "disk",
+            "disk-lightglue",
+            "hardnet",
+            "hessaffnet",
+            "xfeat",
+            "xfeat-lightglue",
+        ],
+        typer.Argument(
+            metavar="METHOD", help="aliked, disk or xfeat, each alone or with -lightglue; or hardnet, hessaffnet."
+        ),
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to make; new, or empty. Named as METHOD.")],
     weights: Annotated[
@@ -159,6 +172,13 @@ def export_local_features(
     ] = None,
     matcher_weights: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Weights of LightGlue. Else those of an installed package.")
+    ] = None,
+    shape_weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Weights of AffNet, which hessaffnet needs besides HardNet's.")
+    ] = None,
+    orientation_weights: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Weights of OriNet, for hessaffnet. Else the dominant gradient."),
     ] = None,
     size: Annotated[int, typer.Option(help="Side in pixels that photos are shrunk to, a multiple of 32.")] = 384,
     most: Annotated[int | None, typer.Option(help="Features of a photo; else as many as have room in 64 kB.")] = None,
@@ -176,6 +196,8 @@ def export_local_features(
         method=method,
         weights=weights,
         matcher_weights=matcher_weights,
+        shape_weights=shape_weights,
+        orientation_weights=orientation_weights,
         size=size,
         most=most,
         layers=layers,

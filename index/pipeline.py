@@ -17,7 +17,15 @@ Switch = Literal["auto", "on", "off"]
 Aggregation = Literal["auto", "blend", "max", "prototype", "mean", "top_k_mean", "top_k_sum", "softmax"]
 
 VerifierName = Literal[
-    "rootsift", "aliked", "aliked-lightglue", "disk", "disk-lightglue", "hardnet", "xfeat", "xfeat-lightglue"
+    "rootsift",
+    "aliked",
+    "aliked-lightglue",
+    "disk",
+    "disk-lightglue",
+    "hardnet",
+    "hessaffnet",
+    "xfeat",
+    "xfeat-lightglue",
 ]
 """`rootsift` needs no files; the others run networks (`index.verification.learned`)."""
 

@@ -123,8 +123,8 @@ class Settings(BaseSettings):
     verifier: VerifierName = Field(
         "rootsift",
         description="Whose local features: rootsift, or one that runs a network on the device below and needs "
-        "WHICHONE_LOCAL_FEATURES: aliked, aliked-lightglue, disk, disk-lightglue, hardnet, xfeat, xfeat-lightglue. "
-        "After a change, `whichone index refresh` extracts the features of a gallery anew.",
+        "WHICHONE_LOCAL_FEATURES: aliked, aliked-lightglue, disk, disk-lightglue, hardnet, hessaffnet, xfeat, "
+        "xfeat-lightglue. After a change, `whichone index refresh` extracts the features of a gallery anew.",
     )
     local_features: Path | None = Field(
         None,

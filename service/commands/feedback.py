@@ -116,7 +116,8 @@ def list_feedback(settings: Settings, *, gallery: str, as_json: bool) -> None:
         row = said.row
         shows = "[dim]nothing with a name[/dim]" if row.label is None else escape(row.label)
         moment = row.created_at.isoformat()[:19]
-        table.add_row(row.id, shows, "yes" if said.known else "no", moment, row.image_sha256[:12], row.box)
+        held = "this very photo" if said.enrolled else "yes" if said.known else "no"
+        table.add_row(row.id, shows, held, moment, row.image_sha256[:12], row.box)
     stdout().print(table)
     stdout().print(f"gallery {gallery}: {_standing(judged)}", markup=False)
 
@@ -147,8 +148,7 @@ def _say(workspace: Workspace, gallery: str, source: Source, photo: ListedPhoto)
 
 def _standing(judged: Judged) -> str:
     """How much was said, and what comes of it."""
-    unknown = len(judged.said) - judged.known
-    so_far = f"{judged.known} of known things and {unknown} of others so far"
+    so_far = f"{judged.known} of known things and {judged.unknown} of others so far"
     if judged.known >= judged.needed:
         return f"{so_far}: the gallery is calibrated on them"
     return f"{so_far}: from {judged.needed} of known things on, the gallery is calibrated on them"

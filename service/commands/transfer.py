@@ -63,6 +63,7 @@ def import_generation(
                 "distractors": imported.distractors,
                 "photos": imported.photos,
                 "pins": imported.pins,
+                "feedback": imported.queries,
                 "renamed": imported.renamed,
                 "broken_pins": [answer.model_dump() for answer in published.broken_pins],
             }
@@ -70,7 +71,7 @@ def import_generation(
         return
     stdout().print(
         f"gallery {gallery}: {imported.items} item(s), {imported.distractors} distractor(s), {imported.photos} "
-        f"photo(s) and {imported.pins} pin(s) came in; served as generation {published.number}",
+        f"photo(s), {imported.pins} pin(s) and {imported.queries} word(s) of feedback came in; served as generation {published.number}",
         markup=False,
     )
     if imported.renamed:

@@ -15,12 +15,14 @@ class FeedbackInfo(BaseModel):
     """What somebody has said of a photo that was asked about.
 
     `label` is what it shows; null for something without a name. `known` tells whether the gallery has that label: if
-    not, the photo shows a stranger. `box` is the part that is meant, null for the whole.
+    not, the photo shows a stranger. `enrolled`: the gallery has this very photo, and learns nothing from it. `box` is
+    the part that is meant, null for the whole.
     """
 
     id: str
     label: str | None
     known: bool
+    enrolled: bool
     sha256: str
     box: str | None
     created_at: datetime
@@ -33,6 +35,7 @@ class FeedbackInfo(BaseModel):
             id=row.id,
             label=row.label,
             known=said.known,
+            enrolled=said.enrolled,
             sha256=row.image_sha256,
             box=row.box or None,
             created_at=row.created_at,
@@ -54,8 +57,8 @@ class FeedbackAnswer(FeedbackInfo):
 class FeedbackList(BaseModel):
     """All that was said, newest first.
 
-    `known` of them show something that the gallery has, `unknown` are strangers to it. From `needed` known ones on the
-    gallery is calibrated on them, and no longer on its own photos.
+    `known` of them show something that the gallery has, `unknown` are strangers to it; photos that are enrolled do not
+    count. From `needed` known ones on the gallery is calibrated on them, and no longer on its own photos.
     """
 
     known: int
@@ -68,7 +71,7 @@ class FeedbackList(BaseModel):
         """The labelled queries of a gallery."""
         return cls(
             known=judged.known,
-            unknown=len(judged.said) - judged.known,
+            unknown=judged.unknown,
             needed=judged.needed,
             feedback=[FeedbackInfo.of(said) for said in judged.said],
         )

@@ -6,7 +6,7 @@ A gallery that has enough of such queries calibrates itself on them, and not on 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,28 +37,38 @@ class Said:
 
     Attributes:
         known: whether the gallery has its label.
+        enrolled: the gallery has this very photo, so that nothing can be learned from it.
         duplicate: it had been said before, in the same words.
         replaced: another label had been said before; this one counts.
     """
 
     row: LabelledQueryRow
     known: bool
+    enrolled: bool = False
     duplicate: bool = False
     replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The labelled queries of a gallery, newest first, and what they come to.
+    """The labelled queries of a gallery, newest first, and what they come to: those of enrolled photos do not count.
 
     Attributes:
-        known: how many show something that the gallery has; all others are strangers to it.
-        needed: so many of them are needed for the gallery to be calibrated on them.
+        known: how many show something that the gallery has.
+        unknown: how many are strangers to it.
+        needed: so many known ones are needed for the gallery to be calibrated on them.
     """
 
     said: Sequence[Said]
-    known: int
     needed: int = FEWEST_KNOWN
+
+    @property
+    def known(self) -> int:
+        return sum(one.known and not one.enrolled for one in self.said)
+
+    @property
+    def unknown(self) -> int:
+        return sum(not one.known and not one.enrolled for one in self.said)
 
 
 class Feedback:
@@ -143,9 +153,11 @@ class Feedback:
         """
         with self._database.read() as session:
             row = existing(GalleryRepository(session), gallery)
-            held = {label for label, _ in ItemRepository(session, row).labels()}
-            said = [Said(query, query.label in held) for query in LabelledQueryRepository(session, row).all()]
-        return Judged(said, sum(one.known for one in said))
+            items = ItemRepository(session, row)
+            queries = LabelledQueryRepository(session, row).all()
+            held = {label for label, _ in items.labels()}
+            enrolled = items.enrolled([query.image_sha256 for query in queries if not query.box])
+        return Judged([_said(query, held, enrolled) for query in queries])
 
     def remove(self, gallery: str, id_: str) -> None:
         """Take a word back.
@@ -174,10 +186,12 @@ class Feedback:
             assert row is not None  # noqa: S101  for mypy: galleries are never deleted
             check_bundle(row, self._model)
             queries = LabelledQueryRepository(session, row)
-            known = query.label is not None and ItemRepository(session, row).count(ItemFilter("item", query.label)) > 0
+            items = ItemRepository(session, row)
+            known = query.label is not None and items.count(ItemFilter("item", query.label)) > 0
+            enrolled = not query.box and bool(items.enrolled([query.image_sha256]))
             before = queries.of_query(query.image_sha256, query.box)
             if before is not None and before.label == query.label and before.bundle_sha256 == query.bundle_sha256:
-                return Said(before, known, duplicate=True)
+                return Said(before, known, enrolled, duplicate=True)
             if before is not None:
                 queries.remove(before.id)
             query.id, query.gallery_id = uuid.uuid4().hex, row.id
@@ -192,4 +206,9 @@ class Feedback:
                 label=query.label,
                 sha256=query.image_sha256,
             )
-        return Said(query, known, replaced=before is not None)
+        return Said(query, known, enrolled, replaced=before is not None)
+
+
+def _said(query: LabelledQueryRow, held: Collection[str], enrolled: Collection[str]) -> Said:
+    """A labelled query of a gallery that holds these labels and photos."""
+    return Said(query, query.label in held, not query.box and query.image_sha256 in enrolled)

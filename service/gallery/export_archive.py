@@ -19,6 +19,7 @@ from service.gallery.export_format import (
     MAX_LINE,
     PHOTOS,
     PINS,
+    QUERIES,
     ExportedPhoto,
     ExportInvalid,
     ExportManifest,
@@ -32,7 +33,7 @@ _MAX_SMALL = 256 << 20
 """Bytes of an entry that is read at once: an adaptation has a few square matrices."""
 
 _MAX_RECORD = 1 << 30
-_BESIDE = {CALIBRATION, ADAPTATION, PHOTOS, PINS}
+_BESIDE = {CALIBRATION, ADAPTATION, PHOTOS, PINS, QUERIES}
 
 Record = TypeVar("Record", bound=BaseModel)
 

@@ -7,8 +7,10 @@
     adaptation.bin    likewise
     photos.bin        every photo: a line of JSON (`ExportedPhoto`), then its bytes; absent when photos do not travel
     pins.jsonl        every pin (`ExportedPin`); absent when photos do not travel
+    queries.bin       every labelled query: a line of JSON (`ExportedQuery`), then its embedding (float32) and local
+                      features; absent where there are none
 
-Photos have no numbers here: those belong to one database.
+Photos and queries have no numbers here: those belong to one database.
 """
 
 from __future__ import annotations
@@ -31,18 +33,21 @@ __all__ = [
     "MAX_LINE",
     "PHOTOS",
     "PINS",
+    "QUERIES",
     "Entry",
     "ExportInvalid",
     "ExportManifest",
     "ExportedItem",
     "ExportedPhoto",
     "ExportedPin",
+    "ExportedQuery",
 ]
 
 MANIFEST = "whichone.json"
 ITEMS = "items.bin"
 PHOTOS = "photos.bin"
 PINS = "pins.jsonl"
+QUERIES = "queries.bin"
 
 MAX_LINE = 4 * 2**20
 """Bytes of a line of JSON: most of it is an item's metadata."""
@@ -50,7 +55,9 @@ MAX_LINE = 4 * 2**20
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """Of every entry, so that the same generation makes the same file."""
 
+Id = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Moment = Annotated[datetime, AwareDatetime, Field(strict=False)]
 Size = Annotated[int, Field(ge=0)]
 
 
@@ -90,13 +97,15 @@ class ExportManifest(BaseModel):
     generation: GenerationManifest
     far_budget: Annotated[float, Field(gt=0, lt=1)]
     pipeline: dict[str, Any]
-    entries: dict[Literal["items.bin", "calibration.json", "adaptation.bin", "photos.bin", "pins.jsonl"], Entry]
+    entries: dict[
+        Literal["items.bin", "calibration.json", "adaptation.bin", "photos.bin", "pins.jsonl", "queries.bin"], Entry
+    ]
 
 
 class ExportedItem(_Line):
     """An item, or a distractor (label ''); `embedding`, `views` and `local` are bytes that follow."""
 
-    id: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+    id: Id
     kind: Literal["item", "distractor"]
     label: str
     sha256: Sha256
@@ -104,7 +113,7 @@ class ExportedItem(_Line):
     metadata: dict[str, Any]
     width: Annotated[int, Field(ge=1, lt=2**31)]
     height: Annotated[int, Field(ge=1, lt=2**31)]
-    created_at: Annotated[datetime, AwareDatetime, Field(strict=False)]
+    created_at: Moment
     embedding: Size
     views: Size
     local: Size
@@ -122,3 +131,22 @@ class ExportedPin(_Line):
 
     sha256: Sha256
     label: str | None
+
+
+class ExportedQuery(_Line):
+    """A labelled query; `embedding` and `local` are bytes that follow. Its photo is kept nowhere.
+
+    Attributes:
+        box: the part of the photo that is meant; empty for the whole.
+        label: what it shows; None for something without a name.
+        learned: whether the generation's calibration knows of it; what was said since then it does not.
+    """
+
+    id: Id
+    sha256: Sha256
+    box: str
+    label: str | None
+    learned: bool
+    created_at: Moment
+    embedding: Size
+    local: Size

@@ -7,6 +7,7 @@ import os
 import uuid
 import zipfile
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -15,6 +16,7 @@ from index.errors import GenerationNotFound
 from index.generation import Generation, distractors_of, labels_of, told_when_full, verify_generation
 from service.database import Database
 from service.errors import FieldInvalid, GenerationOutdated
+from service.feedback.repository import LabelledQueryRepository
 from service.gallery.export_format import (
     ADAPTATION,
     CALIBRATION,
@@ -23,10 +25,12 @@ from service.gallery.export_format import (
     MANIFEST,
     PHOTOS,
     PINS,
+    QUERIES,
     Entry,
     ExportedItem,
     ExportedPhoto,
     ExportedPin,
+    ExportedQuery,
     ExportManifest,
 )
 from service.gallery.item_repository import ItemRepository
@@ -54,7 +58,8 @@ class Export:
         """Write a generation, the one in use unless `number` says which, to a new file.
 
         What a photo is called, its embedding and what is noted about it come from the database. A photo that was
-        removed from the gallery since, or has another label now, does not travel: the generation is refused.
+        removed from the gallery since, or has another label now, does not travel: the generation is refused. Labelled
+        queries and pins are those that the gallery has now.
 
         Args:
             photos: with the photos themselves, and the gallery's pins.
@@ -100,6 +105,9 @@ class Export:
                 shas.update(dict.fromkeys(pin.image_sha256 for pin in pins))
                 out.write(PHOTOS, self._of_photos(shas))
                 out.write(PINS, (_line(ExportedPin(sha256=pin.image_sha256, label=pin.label)) for pin in pins))
+            queries = LabelledQueryRepository(session, row)
+            if queries.count(generation.manifest.bundle_sha256):  # else versions from before there were any can read it
+                out.write(QUERIES, _queries(queries, row, generation))
             newest = galleries.newest_calibration(row.id)
             manifest = ExportManifest(
                 gallery=gallery,
@@ -188,5 +196,26 @@ def _exported(row: ItemRow) -> ExportedItem:
     )
 
 
-def _line(record: ExportedItem | ExportedPhoto | ExportedPin) -> bytes:
+def _queries(queries: LabelledQueryRepository, row: Gallery, generation: Generation) -> Iterator[bytes]:
+    """The entry of labelled queries, oldest first."""
+    manifest = generation.manifest
+    # The moment has whole seconds: it is asked only where something was changed since.
+    since = datetime.fromisoformat(manifest.created_at) if row.items_change > manifest.change else None
+    for rows in queries.in_parts(manifest.bundle_sha256):
+        for query in rows:
+            record = ExportedQuery(
+                id=query.id,
+                sha256=query.image_sha256,
+                box=query.box,
+                label=query.label,
+                learned=since is None or query.created_at < since,
+                created_at=query.created_at,
+                embedding=len(query.embedding),
+                local=len(query.local),
+            )
+            yield _line(record)
+            yield query.embedding + query.local
+
+
+def _line(record: ExportedItem | ExportedPhoto | ExportedPin | ExportedQuery) -> bytes:
     return record.model_dump_json().encode() + b"\n"

@@ -16,13 +16,17 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from embedding.errors import WhichoneError
+from embedding.images import Box
 from index.errors import DiskFull, GenerationMismatch
 from index.generation import told_when_full
 from index.tuning import Tuning
 from index.verification import LocalFeatures
+from index.verification.features import MOST_BYTES
 from service.audit.service import record as write_down
 from service.database import Database
 from service.errors import GalleryNotEmpty
+from service.feedback.repository import LabelledQueryRepository
+from service.feedback.service import MOST
 from service.gallery.enrolment import open_gallery
 from service.gallery.export_archive import ExportArchive
 from service.gallery.export_format import (
@@ -31,8 +35,10 @@ from service.gallery.export_format import (
     ITEMS,
     PHOTOS,
     PINS,
+    QUERIES,
     ExportedItem,
     ExportedPin,
+    ExportedQuery,
     ExportInvalid,
     ExportManifest,
 )
@@ -42,7 +48,7 @@ from service.gallery.pins import MAX_PINS
 from service.gallery.replica import Model
 from service.gallery.repository import GalleryRepository
 from service.gallery.words import external_id_of, gallery_name, label_of, metadata_of
-from service.models import Gallery, ItemRow, PinRow
+from service.models import Gallery, ItemRow, LabelledQueryRow, PinRow
 from service.photos import PhotoStore
 
 __all__ = ["Import", "Imported"]
@@ -54,24 +60,27 @@ _UNIT = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What came in; `renamed` of its items have another id here, as theirs are taken."""
+    """What came in; `renamed` of its items have another id here, as theirs are taken; `queries` are labelled ones."""
 
     manifest: ExportManifest
     items: int
     distractors: int
     photos: int
     pins: int
+    queries: int
     renamed: int
 
 
 @dataclass(slots=True)
 class _Counts:
-    """Of what has come in."""
+    """Of what has come in; `unlearned` of the queries are not in its calibration."""
 
     items: int = 0
     distractors: int = 0
     renamed: int = 0
     pins: int = 0
+    queries: int = 0
+    unlearned: int = 0
 
 
 class Import:
@@ -92,8 +101,8 @@ class Import:
     def run(self, path: Path, gallery: str) -> Imported:
         """Take an export in, as a gallery that does not exist yet or is empty: all of it, or nothing.
 
-        Its items, distractors, calibration and pins are in the database, and its photos in the store, when this
-        returns; it is served from then on. Publish it for a generation of its own.
+        Its items, distractors, calibration, pins and labelled queries are in the database, and its photos in the
+        store, when this returns; it is served from then on. Publish it for a generation of its own.
 
         Raises:
             InvalidGalleryName; GalleryNotEmpty: the gallery holds something.
@@ -147,10 +156,11 @@ class Import:
         manifest = archive.manifest
         galleries = GalleryRepository(session)
         row = open_gallery(session, gallery, self._model, manifest.far_budget)
-        if not galleries.is_empty(row) or PinRepository(session, row).count() or row.pinned is not None:
+        beside = PinRepository(session, row).count() or LabelledQueryRepository(session, row).count()
+        if not galleries.is_empty(row) or beside or row.pinned is not None:
             raise GalleryNotEmpty(
-                f"gallery {gallery!r} holds photos or pins already; an export becomes a gallery of its own, so "
-                "name another",
+                f"gallery {gallery!r} holds photos, pins or feedback already; an export becomes a gallery of its own, "
+                "so name another",
                 gallery=gallery,
             )
         row.far_budget = manifest.far_budget
@@ -159,13 +169,18 @@ class Import:
         shas = writer.items(archive.records(ITEMS, ExportedItem))
         shas |= writer.pins(archive.lines(PINS, ExportedPin))
         _require_all(manifest, writer, shas, stored)
+        writer.queries(archive.records(QUERIES, ExportedQuery))
+        counts = writer.counts
         if CALIBRATION in manifest.entries:
             tuning = _tuning(archive, self._model.dim)
-            galleries.add_calibration(row, basis=change, tuning=tuning, pipeline=manifest.pipeline)
-        counts = writer.counts
+            basis = change - 1 if counts.unlearned else change  # as stale as it was, or as fresh
+            galleries.add_calibration(row, basis=basis, tuning=tuning, pipeline=manifest.pipeline)
         told: dict[str, Any] = {"items": counts.items, "distractors": counts.distractors, "pins": counts.pins}
+        told["feedback"] = counts.queries
         write_down(session, "gallery_imported", gallery=gallery, **told)
-        return Imported(manifest, counts.items, counts.distractors, len(stored), counts.pins, counts.renamed)
+        return Imported(
+            manifest, counts.items, counts.distractors, len(stored), counts.pins, counts.queries, counts.renamed
+        )
 
     def _referenced(self, shas: list[str]) -> set[str]:
         with self._database.read() as session:
@@ -216,6 +231,24 @@ class _Writer:
             self.counts.pins += 1
         return shas
 
+    def queries(self, records: Iterator[tuple[ExportedQuery, Callable[[int], bytes]]]) -> None:
+        """Write labelled queries."""
+        repository = LabelledQueryRepository(self._session, self._gallery)
+        ids: set[str] = set()
+        places: set[tuple[str, str]] = set()
+        rows: list[LabelledQueryRow] = []
+        for record, read in records:
+            place = record.sha256, record.box
+            if len(ids) >= MOST or record.id in ids or place in places:
+                raise ExportInvalid(f"{QUERIES} holds more than {MOST} labelled queries, or one twice")
+            ids.add(record.id)
+            places.add(place)
+            with _named(f"labelled query {record.id}"):
+                rows.append(self._query(record, read))
+            if len(rows) == _ROWS_AT_ONCE:
+                _flush_queries(repository, rows)
+        _flush_queries(repository, rows)
+
     def _row(self, record: ExportedItem, read: Callable[[int], bytes]) -> ItemRow:
         self._require_new(record)
         embedding = self._vectors(read, record.embedding)
@@ -250,6 +283,31 @@ class _Writer:
             change=self._change,
         )
 
+    def _query(self, record: ExportedQuery, read: Callable[[int], bytes]) -> LabelledQueryRow:
+        if record.embedding != 4 * self._dim or record.local > MOST_BYTES:
+            raise ExportInvalid(
+                f"its embedding has {record.embedding} bytes, expected {4 * self._dim}; its local features "
+                f"{record.local}, at most {MOST_BYTES}"
+            )
+        embedding, local = self._vectors(read, record.embedding), read(record.local)
+        if local:
+            LocalFeatures.from_bytes(local)
+        if record.box and str(Box.parse(record.box)) != record.box:
+            raise ExportInvalid(f"box {record.box[:60]!r} is not written as boxes are kept")
+        self.counts.queries += 1
+        self.counts.unlearned += not record.learned
+        return LabelledQueryRow(
+            id=record.id,
+            gallery_id=self._gallery.id,
+            image_sha256=record.sha256,
+            box=record.box,
+            label=None if record.label is None else _kept(label_of(record.label), record.label),
+            bundle_sha256=self._gallery.bundle_sha256,
+            embedding=embedding,
+            local=local,
+            created_at=record.created_at,
+        )
+
     def _require_new(self, record: ExportedItem) -> None:
         key = (record.kind, record.label, record.sha256)
         if record.id in self._ids or key in self._seen:
@@ -278,6 +336,16 @@ class _Writer:
         for row in rows:
             self._session.expunge(row)
         rows.clear()
+
+
+def _flush_queries(repository: LabelledQueryRepository, rows: list[LabelledQueryRow]) -> None:
+    # An id is kept where it can be: whatever has no name is told apart by it (`service.feedback.learning`).
+    taken = repository.taken([row.id for row in rows])
+    for row in rows:
+        if row.id in taken:
+            row.id = uuid.uuid4().hex
+    repository.add_all(rows)
+    rows.clear()
 
 
 @contextmanager

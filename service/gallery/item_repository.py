@@ -78,6 +78,17 @@ class ItemRepository:
         )
         return {row.image_sha256: row for row in self._session.scalars(statement)}
 
+    def enrolled(self, shas: Sequence[str]) -> set[str]:
+        """Those of these photos, some at a time, that are items of the gallery."""
+        found: set[str] = set()
+        for start in range(0, len(shas), _IDS_AT_ONCE):
+            part = shas[start : start + _IDS_AT_ONCE]
+            statement = select(ItemRow.image_sha256).where(
+                *ItemFilter("item").conditions(self._gallery), ItemRow.image_sha256.in_(part)
+            )
+            found.update(self._session.scalars(statement))
+        return found
+
     def names(self) -> list[tuple[int, str, str]]:
         """Number, kind and label of every item and distractor."""
         statement = select(ItemRow.number, ItemRow.kind, ItemRow.label).where(ItemRow.gallery_id == self._gallery.id)

@@ -80,6 +80,20 @@ def test_the_last_word_counts(server: harness.Server, gallery: str) -> None:
     assert [one["label"] for one in listed(server, gallery)["feedback"]] == [None]
 
 
+def test_enrolled_photos_do_not_count(server: harness.Server, gallery: str) -> None:
+    """They would find themselves."""
+    server.add(gallery, "cup", harness.jpeg(1))
+    assert judge(server, gallery, harness.jpeg(1), label="cup")["enrolled"]
+    assert not judge(server, gallery, harness.jpeg(1), label="cup", box="10,10,90,90")["enrolled"]
+    assert not judge(server, gallery, harness.again(2), label="pot")["enrolled"]
+    told = listed(server, gallery)
+    assert (told["known"], told["unknown"]) == (1, 1)
+    server.add(gallery, "pot", harness.again(2))
+    told = listed(server, gallery)
+    assert (told["known"], told["unknown"]) == (1, 0)
+    assert [one["enrolled"] for one in told["feedback"]] == [True, False, True]
+
+
 def test_it_follows_labels(server: harness.Server, gallery: str) -> None:
     """A label that is renamed, that goes, and that comes."""
     server.add(gallery, "cup", harness.jpeg(1))

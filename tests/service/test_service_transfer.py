@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import resource
 import signal
@@ -17,17 +16,12 @@ from typing import Any
 import harness
 import numpy as np
 import pytest
+from forging import Contents, forge, opened, refused
 
 from index.errors import DiskFull, GenerationMismatch, GenerationNotFound
 from service.errors import DatabaseUnavailable, FieldInvalid, GalleryNotEmpty, GenerationOutdated, PhotoLost
-from service.gallery.export_format import ExportInvalid
 from service.gallery.item_repository import ItemFilter
-from service.settings import Settings
-from service.workspace import Workspace, open_workspace
-
-
-def opened(data: Path, bundle: Path, database: str | None = None) -> Any:
-    return open_workspace(Settings.load({}, data=data, bundle=bundle, threads=1, database_url=database))
+from service.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
@@ -146,13 +140,6 @@ def test_another_bundle_is_refused(export: Path, tmp_path: Path) -> None:
         assert rows(workspace) == []
 
 
-def refused(target: Workspace, path: Path, match: str) -> None:
-    with pytest.raises(ExportInvalid, match=match):
-        target.importing.run(path, "shop")
-    assert [row.name for row in target.galleries.rows()] == ["default"]
-    assert list(target.photos.stored()) == []
-
-
 def test_a_flipped_byte_anywhere_is_refused(target: Workspace, export: Path, tmp_path: Path) -> None:
     whole = export.read_bytes()
     with zipfile.ZipFile(export) as archive:
@@ -175,23 +162,6 @@ def test_a_flipped_byte_anywhere_is_refused(target: Workspace, export: Path, tmp
         path.write_bytes(whole[:length])
         refused(target, path, "no zip, or was cut short")
     refused(target, tmp_path / "nowhere", "No such file")
-
-
-Contents = dict[str, bytes]
-
-
-def forge(export: Path, path: Path, change: Callable[[Contents, dict[str, Any]], None], **options: Any) -> None:
-    """An export with other contents, and a manifest that agrees with them."""
-    with zipfile.ZipFile(export) as archive:
-        contents = {name: archive.read(name) for name in archive.namelist()}
-    manifest = json.loads(contents.pop("whichone.json"))
-    change(contents, manifest)
-    for name, data in contents.items():
-        manifest["entries"][name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    with zipfile.ZipFile(path, "w", **options) as archive:
-        for name, data in contents.items():
-            archive.writestr(name, data)
-        archive.writestr("whichone.json", json.dumps(manifest))
 
 
 def first_item(change: Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]) -> Any:

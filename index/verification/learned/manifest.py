@@ -26,7 +26,7 @@ _Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 class LearnedManifest(BaseModel):
     """Attributes:
     method: name of the verifier.
-    extractor: which network finds or describes features: the first part of the method's name.
+    extractor: which network finds or describes features: the first part of the method's name, seven letters at most.
     takes: `photo`: a square, grey where the photo leaves it empty. `patches`: 32 x 32 around keypoints of SIFT.
     size: side of the square in pixels; for patches, the longer side at which keypoints are looked for.
     most: features of a photo; what a photo's bytes have room for at the most.

@@ -1,4 +1,4 @@
-"""A photo through a network that finds and describes features at once: DISK, ALIKED, XFeat."""
+"""A photo through a network that finds and describes features at once: DISK, ALIKED, XFeat, HessAffNet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from index.verification.learned.manifest import LearnedManifest
 __all__ = ["extract_from_photo", "letterboxed"]
 
 _DIAMETER = 16.0
-"""Pixels that are noted as a feature's diameter: these networks give none, and no geometry here asks for it."""
+"""Pixels that are noted as a feature's diameter: these graphs give none, and no geometry here asks for it."""
 
 
 def extract_from_photo(image: Image.Image, session: Session, manifest: LearnedManifest) -> LocalFeatures:
