@@ -71,7 +71,8 @@ def import_generation(
         return
     stdout().print(
         f"gallery {gallery}: {imported.items} item(s), {imported.distractors} distractor(s), {imported.photos} "
-        f"photo(s), {imported.pins} pin(s) and {imported.queries} word(s) of feedback came in; served as generation {published.number}",
+        f"photo(s), {imported.pins} pin(s) and {imported.queries} word(s) of feedback came in; served as generation "
+        f"{published.number}",
         markup=False,
     )
     if imported.renamed:
