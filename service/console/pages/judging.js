@@ -76,6 +76,7 @@ function Noted({ said, counts, change }) {
   const what = said.label === null ? "nothing that this gallery has" : html`<b class="label">${said.label}</b>`;
   return html`<p class="noted">${when}: ${what}${
     said.label !== null && !said.known ? ", which this gallery does not have" : ""}.
+    ${said.enrolled && " The gallery has this very photo, so it does not count."}
     ${counts && ` ${standing(counts)}.`}
     ${" "}<button type="button" class="link" onClick=${change}>Say otherwise</button></p>`;
 }
