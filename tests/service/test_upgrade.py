@@ -198,6 +198,7 @@ def test_upgrade_and_rollback(versions: tuple[Version, Version], world: World) -
         assert essence(new) == at_last
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_version_that_cannot_work_on_the_database_says_what_to_do(tmp_path: Path, world: World) -> None:
     older, newer = this_one(), next_release(tmp_path / "next", fitting=False)
     assert world.run(newer, "-m", "cli", "migrate")[0] == 0
@@ -208,6 +209,7 @@ def test_a_version_that_cannot_work_on_the_database_says_what_to_do(tmp_path: Pa
     assert world.revision() == newer.head
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_migrate_leaves_alone_what_is_ahead(tmp_path: Path, world: World) -> None:
     older, newer = this_one(), next_release(tmp_path / "next")
     assert world.run(newer, "-m", "cli", "migrate")[0] == 0
