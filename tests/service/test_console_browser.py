@@ -230,6 +230,7 @@ def test_an_administrator_sees_and_governs(keeper: Visitor, server: harness.Serv
     for number in (1, 2):
         keeper.button("Publish a new generation").click()
         expect(page.get_by_label("Generations")).to_contain_text(f"Generation {number} is served")
+        expect(page.get_by_label("Generations").locator(".tag.current")).to_have_text(f"{number} in use")
     keeper.button("Roll back").click()
     assert server.get("/galleries").json()["galleries"] != []
     keeper.button("Serve generation 1").click()
