@@ -12,7 +12,7 @@ from service.errors import RequestTooLarge, SlowRequest
 
 __all__ = ["BodyLimit"]
 
-_TAKES_PHOTOS = re.compile(r"/recognize(/batch)?|/index(/distractors|/import)?|/galleries/[^/]+/pins")
+_TAKES_PHOTOS = re.compile(r"/recognize(/batch)?|/index(/distractors|/import)?|/feedback|/galleries/[^/]+/pins")
 
 
 class BodyLimit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ from typing import Any
 
 import harness
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 
 from index.labelled import FEWEST_KNOWN
 from service.errors import UnknownRecognition
@@ -127,6 +130,16 @@ def test_an_answer_is_judged_by_its_id(keeping: harness.Server) -> None:
         never = keeping.post("/feedback", json={"recognition": id_, "label": "cup"})
         assert (never.status_code, never.json()["code"]) == (404, "unknown_recognition")
         assert "kept for 1 hours" in never.json()["detail"]
+
+
+def test_photos_may_be_as_large_as_others(keeping: harness.Server) -> None:
+    """Larger than what calls without photos may send."""
+    keeping.add("default", "cup", harness.jpeg(1))
+    noise = np.random.default_rng(0).integers(0, 256, (1000, 1500, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, "JPEG", quality=95)
+    assert len(file.getvalue()) > 2**20
+    assert not judge(keeping, "default", file.getvalue(), unknown="true")["known"]
 
 
 def test_nothing_is_kept_unless_the_settings_say_so(server: harness.Server, gallery: str) -> None:
