@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +25,7 @@ from service.errors import (
     UnsupportedBody,
 )
 
-__all__ = ["Form", "Base64Source", "UploadSource", "content_type", "json_object", "read_form"]
+__all__ = ["Form", "Base64Source", "UploadSource", "content_type", "json_object", "label_or_unknown", "read_form"]
 
 _MAX_FIELDS = 32
 _LONG = 64 * 2**10  # bytes of JSON whose parsing would hold up other requests
@@ -130,6 +130,11 @@ class Form:
             )
         return sources
 
+    def label_or_unknown(self, subject: str) -> str | None:
+        """See the function of this name."""
+        names = ("label", "unknown")
+        return label_or_unknown({name: text for name in names if (text := self.text(name)) is not None}, subject)
+
     def _missing(self, name: str) -> FieldMissing:
         return _missing(name, list(self.data.keys()))
 
@@ -229,3 +234,26 @@ def _why_not_json(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return str(error)
     return "not UTF-8" if isinstance(error, UnicodeDecodeError) else "nested too deep, or numbers too long"
+
+
+def label_or_unknown(given: Mapping[str, object], subject: str) -> str | None:
+    """The member `label`, or None where `unknown` is true.
+
+    Args:
+        subject: what needs one of the two, for the message.
+
+    Raises:
+        FieldInvalid: neither, or both; or one that is of another kind.
+    """
+    label, unknown = given.get("label"), str(given.get("unknown", False)).strip().lower()
+    if label is not None and not isinstance(label, str):
+        raise FieldInvalid(f"`label` must be text; got {label!r:.40}", field="label")
+    if unknown not in {"true", "1", "false", "0"}:
+        raise FieldInvalid(f"`unknown` must be true or false; got {unknown[:40]!r}", field="unknown")
+    if (label is not None) == (unknown in {"true", "1"}):
+        came = "both" if label is not None else "neither"
+        raise FieldInvalid(
+            f"{subject} needs `label`, or `unknown` true; {came} came",
+            field="unknown" if label is not None else "label",
+        )
+    return label

@@ -13,7 +13,7 @@ from service.auth import AsIndexer, AsReader
 from service.dependencies import CurrentGate, CurrentWorkspace, GalleryName
 from service.errors import FieldInvalid
 from service.feedback.schemas import FeedbackAnswer, FeedbackList
-from service.forms import content_type, json_object, read_form
+from service.forms import content_type, json_object, label_or_unknown, read_form
 from service.gallery.galleries import DEFAULT_GALLERY
 from service.problems import PROBLEM_RESPONSES
 
@@ -78,14 +78,14 @@ async def give_feedback(
     feedback = workspace.feedback
     if content_type(request) == "application/json":
         body = await json_object(request, known=("recognition", *_WORD))
-        recognition, label = _recognition(body), _label(body)
+        recognition, label = _recognition(body), label_or_unknown(body, "feedback")
         said = await run_in_threadpool(feedback.about_recognition, gallery, recognition, label)
         return FeedbackAnswer.of(said)
     async with (
         gate.admit(request) as admission,
         read_form(request, required=("image",), optional=("box", *_WORD), most_photos=1, max_text=_MAX_TEXT) as form,
     ):
-        label = _label({name: text for name in _WORD if (text := form.text(name)) is not None})
+        label = form.label_or_unknown("feedback")
         text = form.text("box")
         box = None if text is None else Box.parse(text)
         [photo] = form.photos("image", most=1)
@@ -117,22 +117,3 @@ def _recognition(body: Mapping[str, object]) -> str:
             field="recognition",
         )
     return id_
-
-
-def _label(given: Mapping[str, object]) -> str | None:
-    """The label, or None where `unknown` is true.
-
-    Raises:
-        FieldInvalid: neither, or both; or one that is of another kind.
-    """
-    label, unknown = given.get("label"), str(given.get("unknown", False)).strip().lower()
-    if label is not None and not isinstance(label, str):
-        raise FieldInvalid(f"`label` must be text; got {label!r:.40}", field="label")
-    if unknown not in {"true", "1", "false", "0"}:
-        raise FieldInvalid(f"`unknown` must be true or false; got {unknown[:40]!r}", field="unknown")
-    if (label is not None) == (unknown in {"true", "1"}):
-        came = "both" if label is not None else "neither"
-        raise FieldInvalid(
-            f"feedback needs `label`, or `unknown` true; {came} came", field="unknown" if label is not None else "label"
-        )
-    return label

@@ -6,8 +6,7 @@ from fastapi import APIRouter, Request
 
 from service.auth import AsAdmin, AsReader
 from service.dependencies import CurrentGate, CurrentWorkspace
-from service.errors import FieldInvalid
-from service.forms import Form, read_form
+from service.forms import read_form
 from service.gallery import schemas
 from service.problems import PROBLEM_RESPONSES
 
@@ -50,7 +49,7 @@ async def add_pin(request: Request, workspace: CurrentWorkspace, gate: CurrentGa
             request, required=("image",), optional=("label", "unknown"), most_photos=1, max_text=_MAX_TEXT
         ) as form,
     ):
-        label = _expected(form)
+        label = form.label_or_unknown("a pin")
         [photo] = form.photos("image", most=1)
         [(pin, answer)] = await admission.recognize(lambda: workspace.galleries.pin(name, photo.read(), label))
     return schemas.PinAnswered(**dict(schemas.PinInfo.of(pin)), answer=answer)
@@ -66,20 +65,3 @@ def list_pins(workspace: CurrentWorkspace, name: str) -> schemas.PinList:
 def remove_pin(workspace: CurrentWorkspace, name: str, id: str) -> None:  # noqa: A002  the path's word
     """Remove a pin, and its photo unless an item shows the same."""
     workspace.pins.remove(name, id)
-
-
-def _expected(form: Form) -> str | None:
-    """The label, or None where `unknown` is true.
-
-    Raises:
-        FieldInvalid: neither, or both.
-    """
-    label, unknown = form.text("label"), (form.text("unknown") or "false").strip().lower()
-    if unknown not in {"true", "1", "false", "0"}:
-        raise FieldInvalid(f"`unknown` must be true or false; got {unknown[:40]!r}", field="unknown")
-    if (label is not None) == (unknown in {"true", "1"}):
-        came = "both" if label is not None else "neither"
-        raise FieldInvalid(
-            f"a pin needs `label`, or `unknown` true; {came} came", field="unknown" if label is not None else "label"
-        )
-    return label

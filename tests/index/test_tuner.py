@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,49 +10,14 @@ import pytest
 from index.background import Background
 from index.calibration import fit
 from index.errors import NotCalibratable
-from index.items import Item
-from index.labelled import FEWEST_KNOWN, LabelledQueries, Lessons, lessons
-from index.pipeline import Adaptation, Pipeline, Verification
+from index.labelled import LabelledQueries
+from index.pipeline import Adaptation, Pipeline
 from index.recognizer import Recognizer
 from index.simulation import Simulation, samples_of
 from index.tuner import UNKNOWN_PRIOR, tune
-from index.tuning import Choice, Tuning
-from index.verification import LocalFeatures
+from index.tuning import Choice
 from tests.index.conftest import DIM, HiddenWorld, World, item, surface, unit
-
-# Few photos to look at, and no clock that could cut a look short.
-VERIFIED = Verification(photos=6, budget_ms=600_000)
-
-
-def gallery(items: list[Item], pipeline: Pipeline | None = None) -> Recognizer:
-    recognizer = Recognizer(DIM, bundle_sha256="b" * 64, pipeline=pipeline or Pipeline(verification=VERIFIED))
-    recognizer.upsert(items)
-    return recognizer
-
-
-def with_surfaces(items: list[Item], seed_of: Callable[[int, int], int]) -> list[Item]:
-    """The same photos with local features: `seed_of` their thing and their place among its photos."""
-    places: dict[str | None, int] = {}
-    dressed = []
-    for photo in items:
-        assert photo.label is not None
-        place = places[photo.label] = places.get(photo.label, -1) + 1
-        seed = seed_of(int(photo.label.removeprefix("thing-")), place)
-        dressed.append(replace(photo, local=surface(seed).to_bytes()))
-    return dressed
-
-
-def choice(tuning: Tuning, part: str) -> Choice:
-    (chosen,) = [choice for choice in tuning.body.choices if choice.part == part]
-    return chosen
-
-
-def switched(*, adaptation: str = "auto", verification: str = "auto") -> Pipeline:
-    return Pipeline(
-        adaptation=Adaptation.model_validate({"wccn": adaptation}),
-        verification=VERIFIED.model_copy(update={"mode": verification}),
-    )
-
+from tests.index.galleries import choice, gallery, switched, with_surfaces
 
 # ---------------------------------------------------------------- adaptation
 
@@ -330,115 +294,3 @@ def test_an_empty_gallery_learns_nothing(world: World) -> None:
     recognizer.upsert(world.distractors(range(10)))
     with pytest.raises(NotCalibratable):
         tune(recognizer)
-
-
-# ---------------------------------------------------------------- labelled queries
-
-
-def labelled(world: World, things: range, *, local: Callable[[int], LocalFeatures] | None = None) -> LabelledQueries:
-    return LabelledQueries(
-        np.concatenate([world.photos(thing) for thing in things]),
-        [f"thing-{thing}" for thing in things],
-        None if local is None else [local(thing) for thing in things],
-    )
-
-
-def test_labelled_queries_decide_about_adaptation() -> None:
-    """Where they prove beyond chance that it takes right answers away, and not where they have nothing to gain."""
-    world = HiddenWorld(40)
-    recognizer = gallery(world.items(range(20), 4))
-    by_itself = tune(recognizer)
-    assert choice(by_itself, "adaptation").used
-    queries = labelled(world, range(40))
-    asked = tune(recognizer, labelled=queries)
-    assert choice(asked, "adaptation").why == "measured"
-    assert choice(asked, "adaptation").queries == 20  # the known ones
-    assert choice(asked, "adaptation").used
-    held = [recognizer.photos(label).vectors.mean(axis=0) for label in queries.labels[:20]]
-    clean = LabelledQueries(unit(np.stack(held)), queries.labels[:20])
-    strangers = LabelledQueries(queries.embeddings[20:], queries.labels[20:])
-    both = LabelledQueries(np.concatenate([clean.embeddings, strangers.embeddings]), [*clean.labels, *strangers.labels])
-    assert choice(tune(recognizer, labelled=both), "adaptation") == Choice(
-        part="adaptation", used=True, why="measured", without=1.0, with_=1.0, queries=20
-    )
-    # Queries that the two spaces answer differently, labelled as the plain one would have it.
-    asked_about = unit(np.random.default_rng(0).standard_normal((400, DIM)).astype(np.float32))
-    answers = {}
-    for name, tuning in (
-        ("adapted", by_itself),
-        ("plain", tune(gallery(world.items(range(20), 4), switched(adaptation="off")))),
-    ):
-        recognizer.tuning = tuning
-        answers[name] = [verdict.candidates[0].label for verdict in recognizer.recognize(asked_about, top_k=1)]
-    differ = [at for at in range(400) if answers["plain"][at] != answers["adapted"][at]][:9]
-    contrary = LabelledQueries(
-        np.concatenate([asked_about[differ], strangers.embeddings]),
-        [*(answers["plain"][at] for at in differ), *strangers.labels],
-    )
-    assert choice(tune(recognizer, labelled=contrary), "adaptation") == Choice(
-        part="adaptation", used=False, why="measured", without=1.0, with_=0.0, queries=9
-    )
-
-
-def test_strangers_that_were_labelled_raise_the_threshold() -> None:
-    """Those that look more like the gallery's things than its own things look like one another."""
-    world = World(40, noise=0.1)
-    recognizer = gallery(world.items(range(20), 3))
-    alone = tune(recognizer).calibration
-    near = np.concatenate([world.photos(thing) for thing in range(20)])
-    hard = LabelledQueries(unit(near + 0.1 * np.roll(near, 1, axis=0)), [f"stranger {at}" for at in range(len(near))])
-    warned = tune(recognizer, strangers=hard).calibration
-    assert warned.source == alone.source == "gallery"
-    assert warned.threshold > alone.threshold
-    few = LabelledQueries(hard.embeddings[:3], hard.labels[:3])
-    assert tune(recognizer, strangers=few).calibration == alone
-
-
-def test_lessons() -> None:
-    """Few labelled queries give strangers alone; what was enrolled since gives nothing."""
-    world = World(80, noise=0.3)
-    recognizer = gallery(world.items(range(FEWEST_KNOWN), 3))
-    queries = labelled(world, range(FEWEST_KNOWN + 8))
-    enough = lessons(recognizer, queries)
-    assert enough.labelled is not None
-    assert (enough.labelled.labels, enough.strangers) == (queries.labels, None)
-    few = lessons(recognizer, queries.where(np.arange(len(queries)) > 0))
-    assert few.labelled is None
-    assert few.strangers is not None
-    assert few.strangers.labels == queries.labels[FEWEST_KNOWN:]
-    held = recognizer.index.reconstruct(recognizer.table.of_label("thing-3"))[:1]
-    assert lessons(recognizer, LabelledQueries(held, ["nowhere"])) == Lessons()
-    assert lessons(recognizer, None) == Lessons() == lessons(gallery([]), queries)
-
-
-def test_labelled_queries_decide_about_verification() -> None:
-    """The gallery's own photos would have verification; the queries' surfaces are those of the next thing."""
-    world = World(60, noise=0.3)
-    recognizer = gallery(with_surfaces(world.items(range(10), 3), lambda thing, _: thing))
-    assert choice(tune(recognizer), "verification").used
-    right = tune(recognizer, labelled=labelled(world, range(40), local=surface))
-    assert choice(right, "verification").used
-    assert choice(right, "verification").queries == 10
-    wrong = tune(recognizer, labelled=labelled(world, range(40), local=lambda thing: surface((thing + 1) % 10)))
-    assert choice(wrong, "verification").why == "measured"
-    assert not choice(wrong, "verification").used
-    unasked = tune(recognizer, labelled=labelled(world, range(40)))  # no local features: the gallery asks itself
-    assert choice(unasked, "verification").queries == 30
-
-
-def test_labelled_queries_are_calibrated_on_as_they_will_be_answered() -> None:
-    """With verification on, the confidence is fitted on verified answers."""
-    world = World(60, noise=0.3)
-    items = with_surfaces(world.items(range(10), 3), lambda thing, _: thing)
-    queries = labelled(world, range(40), local=surface)
-    on, off = (
-        tune(gallery(items, switched(verification=mode)), labelled=queries).calibration for mode in ("on", "off")
-    )
-    assert on.source == off.source == "labelled"
-    assert (on.n_known, on.n_unknown) == (10, 30)
-    assert on != off
-
-
-def test_strangers_alone_cannot_calibrate(world: World, recognizer: Recognizer) -> None:
-    with pytest.raises(NotCalibratable, match="0 known and 20 unknown"):
-        tune(recognizer, labelled=labelled(world, range(40, 60)))
