@@ -122,6 +122,11 @@ def _checked(request: Request) -> Method:
     if request.layers is not None and not 1 <= request.layers <= layers:
         has = f"the matcher has {layers}" if layers else f"{request.method} has no matcher"
         raise RecipeInvalid(f"layers is {request.layers}, but {has}.", layers=request.layers)
+    if method.matcher is None and request.matcher_weights is not None:
+        raise RecipeInvalid(
+            f"{request.method} has no matcher: --matcher-weights goes with a method whose name ends in lightglue.",
+            method=request.method,
+        )
     if not method.shaped and (request.shape_weights or request.orientation_weights):
         raise RecipeInvalid(
             f"{request.method} has no networks for shape and orientation: --shape-weights and --orientation-weights go "

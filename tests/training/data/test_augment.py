@@ -187,6 +187,78 @@ def _once(step: Augmentation, levels: np.ndarray[Any, Any]) -> np.ndarray[Any, A
         return step(of_levels(levels))
 
 
+def line_of(levels: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """Where a dark line on white crosses rows 12 and 52, as columns."""
+    top, bottom = levels[12, :, 0].argmin(), levels[52, :, 0].argmin()
+    return float(top), float(bottom)
+
+
+def test_affine_shears_and_moves_within_its_ranges_and_fills_with_white() -> None:
+    photo = np.full((65, 65, 3), 255)
+    photo[:, 31:34] = 0  # an upright line on white
+    still = {"kind": "affine", "degrees": 0, "shear": 0, "scale": [1, 1], "shift": 0, "fill": "white"}
+    crop = {"kind": "random_crop", "side": 65}
+
+    def lines(**more: Any) -> list[tuple[float, float]]:
+        steps = augmentation(crop, still | more)
+        found = []
+        for number in range(100):
+            with seeded(number):
+                levels = pixels(steps(of_levels(photo)))
+            np.testing.assert_allclose(levels[[0, 0, -1, -1], [0, -1, 0, -1]], 255, atol=0.01)
+            found.append(line_of(levels))
+        return found
+
+    assert set(lines()) == {(32.0, 32.0)} or set(lines()) == {(31.0, 31.0)}
+    slopes = np.degrees(np.arctan([(bottom - top) / 40 for top, bottom in lines(shear=20)]))
+    assert 12 < np.abs(slopes).max() < 24
+    assert slopes.min() < -8
+    assert slopes.max() > 8
+    places = [top for top, _ in lines(shift=0.1)]
+    assert min(places) >= 32 - 6.5 - 1.5
+    assert max(places) <= 32 + 6.5 + 1.5
+    assert max(places) - min(places) > 8
+
+
+def test_affine_scales_within_its_range() -> None:
+    photo = np.full((65, 65, 3), 255)
+    photo[12:53, 12:53] = 0  # 41 pixels wide
+    steps = augmentation(
+        {"kind": "random_crop", "side": 65},
+        {"kind": "affine", "degrees": 0, "shear": 0, "scale": [0.5, 1.25], "shift": 0, "fill": "white"},
+    )
+    wide = []
+    for number in range(100):
+        with seeded(number):
+            wide.append(float((255 - pixels(steps(of_levels(photo)))[32, :, 0]).sum() / 255))
+    assert 41 * 0.5 - 1.5 < min(wide) < 26
+    assert 46 < max(wide) < 41 * 1.25 + 1.5
+    with pytest.raises(ValidationError, match="least first"):
+        augmentation({"kind": "affine", "scale": [1.2, 0.8]})
+
+
+def test_elastic_moves_every_pixel_by_a_smooth_field_of_the_size_it_says() -> None:
+    # A ramp tells where each pixel came from.
+    ramp = np.zeros((64, 64, 3), np.uint8)
+    ramp[..., 0], ramp[..., 1] = 4 * np.arange(64), 4 * np.arange(64)[:, None]
+    bend = augmentation({"kind": "random_crop", "side": 64}, {"kind": "elastic", "points": 4, "shift": 0.05})
+    moves = []
+    for number in range(60):
+        with seeded(number):
+            levels = pixels(bend(of_levels(ramp)))
+        moved = (levels[..., :2] - ramp[..., :2]) / 4  # pixels, along both axes
+        middle = moved[16:48, 16:48]
+        # Drawn for each pixel alone, neighbours would move apart by 4.5 pixels, one standard deviation.
+        assert np.abs(np.diff(middle, axis=0)).max() < 2
+        assert np.abs(np.diff(middle, axis=1)).max() < 2
+        # Points of the field lie at thirds of the side: there it is what was drawn.
+        moves.append(moved[21:43:21, 21:43:21].ravel())
+    assert np.std(moves) == pytest.approx(0.05 * 64, rel=0.15)
+    assert np.mean(moves) == pytest.approx(0, abs=0.5)
+    white = augmentation({"kind": "random_crop", "side": 64}, {"kind": "elastic", "shift": 0.2})
+    np.testing.assert_allclose(pixels(_once(white, np.full((64, 64, 3), 255))), 255, atol=0.01)  # no hairline
+
+
 def test_greyscale_is_the_brightness_in_all_channels() -> None:
     photo = picture(5, (32, 32))
     levels = pixels(augmentation({"kind": "random_crop"}, {"kind": "greyscale", "probability": 1})(photo))
@@ -202,6 +274,8 @@ ALL = [
     {"kind": "colour_jitter", "probability": 1},
     {"kind": "rephotographed", "probability": 1},
     {"kind": "rotation"},
+    {"kind": "affine"},
+    {"kind": "elastic"},
     {"kind": "cutout"},
 ]
 

@@ -169,6 +169,7 @@ def test_a_graph_that_finds_others_is_refused(tmp_path: Path) -> None:
         (Request("xfeat", size=100), "size is 100; it must be a multiple of 32"),
         (Request("xfeat", most=5000), "most is 5000; a photo has room for 1 to 792"),
         (Request("xfeat", layers=3), "layers is 3, but xfeat has no matcher"),
+        (Request("xfeat", matcher_weights=Path("w.pt")), "xfeat has no matcher: --matcher-weights goes with"),
         (Request("disk-lightglue", layers=10), "layers is 10, but the matcher has 9"),
     ],
 )

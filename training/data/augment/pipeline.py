@@ -10,9 +10,11 @@ from PIL import Image
 from pydantic import Field
 
 from embedding.preprocess import PreprocessSpec, preprocess
+from training.data.augment.affine import Affine
 from training.data.augment.auto import AutoAugment, RandAugment
 from training.data.augment.colour import ColourJitter, Greyscale
 from training.data.augment.cutout import Cutout
+from training.data.augment.elastic import Elastic
 from training.data.augment.flip import Flip
 from training.data.augment.random_crop import RandomCrop
 from training.data.augment.random_resized_crop import RandomResizedCrop
@@ -28,6 +30,8 @@ StepSpec: TypeAlias = Annotated[
     | RandomCrop
     | Flip
     | Rotation
+    | Affine
+    | Elastic
     | AutoAugment
     | RandAugment
     | Cutout

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from PIL import Image
 from torchvision.transforms import InterpolationMode
 
 from embedding.preprocess import PreprocessSpec
 
-__all__ = ["Step", "StepBuilder", "interpolation_of", "mean_colour"]
+__all__ = ["Step", "StepBuilder", "colour_beyond", "interpolation_of", "mean_colour"]
 
 Step: TypeAlias = Callable[[Image.Image], Image.Image]
 """RGB to RGB. What it draws, it draws from torch's own generator: see `training.data.chance.seeded`."""
@@ -30,6 +30,11 @@ def mean_colour(canvas: PreprocessSpec) -> tuple[int, int, int]:
     """What stands where a photo does not reach: 0 after normalisation, as in `embedding.preprocess`."""
     red, green, blue = (min(255, max(0, round(255 * value))) for value in canvas.mean)
     return red, green, blue
+
+
+def colour_beyond(fill: Literal["mean", "white"], canvas: PreprocessSpec) -> tuple[int, int, int]:
+    """The colour of what lies beyond the photo's edge."""
+    return (255, 255, 255) if fill == "white" else mean_colour(canvas)
 
 
 def interpolation_of(canvas: PreprocessSpec) -> InterpolationMode:
