@@ -96,8 +96,15 @@ class Verification(_Settings):
 
 
 class Pipeline(_Settings):
-    """All of it. `Pipeline.model_validate_json` reads one, `model_dump_json` writes one."""
+    """All of it. `Pipeline.model_validate_json` reads one, `model_dump_json` writes one.
+
+    Attributes:
+        unknown_share: share of questions that show nothing of the gallery, where that is known: a confidence is a
+            probability, and no gallery can tell by itself how many strangers will come. It moves confidences, hardly
+            the threshold's error. None: the share among the labelled queries, and one half without any.
+    """
 
     ranking: Ranking = Ranking()
     adaptation: Adaptation = Adaptation()
     verification: Verification = Verification()
+    unknown_share: float | None = Field(default=None, gt=0, lt=1)

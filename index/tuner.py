@@ -35,7 +35,7 @@ __all__ = ["UNKNOWN_PRIOR", "tune"]
 Rights: TypeAlias = NDArray[np.bool_]
 
 UNKNOWN_PRIOR = 0.5
-"""Share of strangers assumed among the queries, where nobody has labelled any."""
+"""Share of strangers assumed among the queries, where nobody has labelled any or said how many there are."""
 
 _FEWEST_KNOWN = 8
 _FEWEST_UNKNOWN = 8
@@ -302,9 +302,9 @@ class _Asker:
 
     def _by_labelled(self, labelled: LabelledQueries, verify: bool) -> Calibration:
         asked = self.simulation.labelled(labelled, lambda _: self.space, verify=verify)
-        prior = None
+        prior = self.recognizer.pipeline.unknown_share
         if _unknown(asked) < _FEWEST_UNKNOWN:  # whoever collects queries often keeps those alone that have an answer
-            prior = UNKNOWN_PRIOR
+            prior = prior or UNKNOWN_PRIOR
             asked += self.simulation.labelled(labelled, lambda _: self.space, verify=verify, without_label=True)
         items = self.verified_items if verify else self.simulation.items(self.numbers)
         return fit(
@@ -336,7 +336,7 @@ class _Asker:
             samples_of(asked),
             far_budget=self.budget,
             source=source,
-            unknown_prior=UNKNOWN_PRIOR,
+            unknown_prior=self.recognizer.pipeline.unknown_share or UNKNOWN_PRIOR,
             use_margin=self._rivals,
             strangers=samples_of(strangers) if len(strangers) >= _FEWEST_UNKNOWN else None,
             apart=True,

@@ -96,6 +96,14 @@ class Settings(BaseSettings):
         lt=1,
         description="Share of photos of unknown things that may be called known; sets each new gallery's threshold.",
     )
+    unknown_share: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Share of questions that show nothing of the gallery, as far as that is known: 0.1 where nearly all "
+        "who ask hold a known thing. Confidences are right for that share. Takes effect as WHICHONE_ADAPTATION does. "
+        "Unset: the share among labelled queries (`whichone feedback`), and one half without any.",
+    )
     adaptation: Switch = Field(
         "auto",
         description="Whether comparing is adapted to each gallery: on, off, or auto, which asks the gallery's own "
@@ -308,6 +316,7 @@ class Settings(BaseSettings):
         return Pipeline(
             adaptation=Adaptation(wccn=self.adaptation),
             verification=Verification.model_validate({"mode": self.verification, "verifier": self.verifier, **costly}),
+            unknown_share=self.unknown_share,
         )
 
     @property

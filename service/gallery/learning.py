@@ -184,7 +184,8 @@ class Learning:
 
     @cached_property
     def _pipeline(self) -> dict[str, Any]:
-        return self._model.pipeline.model_dump(mode="json")
+        # Without what is not set: a setting that is new and unset makes no calibration stale.
+        return self._model.pipeline.model_dump(mode="json", exclude_none=True)
 
 
 def refuse_pinned(row: Gallery) -> None:

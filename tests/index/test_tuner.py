@@ -151,6 +151,11 @@ def test_known_queries_alone_calibrate() -> None:
     assert calibration.unknown_prior == UNKNOWN_PRIOR
 
 
+def test_known_queries_alone_calibrate_for_the_share_of_strangers_that_is_given() -> None:
+    recognizer = gallery(World(40).items(range(20), 3), Pipeline(unknown_share=0.1))
+    assert tune(recognizer, labelled=asked_about(0.0, range(20))).calibration.unknown_prior == 0.1
+
+
 # ---------------------------------------------------------------- verification
 
 
@@ -245,6 +250,20 @@ def test_the_gallery_s_calibration_is_fitted_on_its_own_questions(world: World, 
     tuning = tune(recognizer)
     assert tuning.adaptation is None
     assert tuning.calibration == expected
+
+
+def test_the_share_of_strangers_that_is_given_moves_confidences_and_lets_no_more_in() -> None:
+    """A gallery whose labels lie so close that neither it nor anybody else is sure."""
+    items = World(60, noise=0.6).items(range(30), 4)
+    half, few = (gallery(items, Pipeline(unknown_share=share)) for share in (None, 0.1))
+    asked = samples_of(Simulation(half, lambda _: half.space).items(half.index.numbers().tolist()))
+    strangers = asked.evidence.where(~asked.known)
+    assert len(strangers.matrix()) > 50
+    wary, trusting = tune(half).calibration, tune(few).calibration
+    assert (wary.unknown_prior, trusting.unknown_prior) == (UNKNOWN_PRIOR, 0.1)
+    assert trusting.confidences(asked.evidence).mean() > 1.5 * wary.confidences(asked.evidence).mean()
+    accepted = [(fitted.confidences(strangers) >= fitted.threshold).mean() for fitted in (wary, trusting)]
+    assert abs(accepted[0] - accepted[1]) <= 0.02
 
 
 def test_confidence_is_fitted_on_labels_that_the_adaptation_has_not_seen() -> None:
