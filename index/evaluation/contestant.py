@@ -173,8 +173,10 @@ def ask_yardstick(manifest: Manifest, known: Embeddings, dim: int) -> Asked:
 
 def described(pipeline: Pipeline) -> str:
     """What a pipeline changes of the defaults, as a phrase."""
-    changed = pipeline.model_dump(exclude_defaults=True)
-    settings = [f"{part}.{name} = {value}" for part, values in changed.items() for name, value in values.items()]
+    settings: list[str] = []
+    for part, changed in pipeline.model_dump(exclude_defaults=True).items():
+        inside = changed.items() if isinstance(changed, dict) else ()
+        settings += [f"{part}.{name} = {value}" for name, value in inside] or [f"{part} = {changed}"]
     return ", ".join(settings) or "the defaults"
 
 

@@ -26,13 +26,17 @@ GROCERY = Path(__file__).resolve().parents[4] / "shared" / "data" / "grocery"
 BARE = Pipeline(
     ranking=Ranking(aggregation="max"), adaptation=Adaptation(wccn="off"), verification=Verification(mode="off")
 )
+TOLD = Pipeline(unknown_share=0.2)
 ARGUMENTS = {"far_budget": 0.1, "group_column": "shape", "bootstrap": 20, "budgets": (0.1, 0.5)}
 
 
 @pytest.fixture(scope="module")
 def evaluation(photo_set, embedder):
     return evaluate(
-        load_manifest(photo_set / "manifest.csv"), embedder, {"bare": BARE, "same": Pipeline()}, **ARGUMENTS
+        load_manifest(photo_set / "manifest.csv"),
+        embedder,
+        {"bare": BARE, "same": Pipeline(), "told": TOLD},
+        **ARGUMENTS,
     )
 
 
@@ -58,11 +62,13 @@ def test_groups_add_up(evaluation):
 
 
 def test_configurations_stand_between_the_defaults_and_the_yardstick(evaluation):
-    assert [system.name for system in evaluation.systems] == ["Whichone", "bare", "same", "Yardstick (1-NN)"]
-    ours, bare, same, yardstick = evaluation.systems
+    assert [system.name for system in evaluation.systems] == ["Whichone", "bare", "same", "told", "Yardstick (1-NN)"]
+    ours, bare, same, told, yardstick = evaluation.systems
     assert ours.pipeline == same.pipeline == Pipeline()
     assert bare.pipeline == BARE
     assert "ranking.aggregation = max" in bare.how
+    assert told.how == "unknown_share = 0.2."
+    assert told.tuning["calibration"]["unknown_prior"] == 0.2
     assert yardstick.pipeline is None
     assert {choice["part"]: choice["used"] for choice in bare.tuning["choices"]} == {
         "adaptation": False,
