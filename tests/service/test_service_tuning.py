@@ -132,6 +132,29 @@ def test_another_setting_takes_effect_with_the_next_start_and_only_once(tmp_path
         assert outdated(one.galleries) == outdated(other.galleries) == []
 
 
+def test_a_gallery_is_calibrated_for_the_share_of_strangers_that_is_told(tmp_path: Path, bundle: Path) -> None:
+    data = tmp_path / "data"
+    with open_workspace(settings_of(data, bundle)) as workspace:
+        fill(workspace)
+        workspace.galleries.learning.calibrate("default")
+    [(pipeline,)] = rows(data, "SELECT pipeline FROM calibrations")
+    assert "unknown_share" not in json.loads(str(pipeline))  # as releases wrote it that did not know the setting
+    with open_workspace(settings_of(data, bundle, unknown_share=0.1)) as workspace:
+        workspace.start()
+        [entry] = workspace.galleries.learning.stale()
+        assert workspace.galleries.learning.calibrate_in_background(entry)
+        receipt = workspace.recognize(harness.again(1), explain=True).answer.receipt
+        assert receipt is not None
+        assert receipt.pipeline.unknown_share == 0.1
+        assert check_arithmetic(receipt) == []
+    stored = rows(data, "SELECT body FROM calibrations ORDER BY change")
+    priors = [json.loads(str(body))["calibration"]["unknown_prior"] for (body,) in stored]
+    assert priors[0] == 0.5
+    assert priors[-1] == 0.1
+    with pytest.raises(InvalidSetting, match="WHICHONE_UNKNOWN_SHARE"):
+        settings_of(tmp_path, bundle, unknown_share=1.0)
+
+
 def test_refresh_gives_features_to_photos_that_have_none(tmp_path: Path, bundle: Path) -> None:
     data = tmp_path / "data"
     with open_workspace(settings_of(data, bundle, verification="off")) as workspace:
