@@ -325,5 +325,5 @@ def peers(lists: int) -> list[Callable[[], Contestant]]:
     ]
     for package, _ in all_:
         if find_spec(package) is None:
-            print(f"{package} is not installed and left out")
+            print(f"{package} is not installed and left out: pip install -c constraints.txt -e '.[peers,milvus-lite]'")
     return [make for package, make in all_ if find_spec(package) is not None]

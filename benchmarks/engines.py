@@ -4,7 +4,9 @@ One run, two threads (one for single queries, which is faster for all that can c
 in clusters (`benchmarks.engine_vectors`), or around real embeddings: `--embeddings FILE.npy`. Every engine that can
 look further or less far does so as little as it takes on one half of the queries for recall@10 of 0.992, which is 0.99
 and a margin for the other half, of which the figures are. An engine that does not get there is shown at its furthest.
-Build time is without that search for the least effort.
+Build time is without that search for the least effort. The peers come with
+`pip install --constraint constraints.txt --editable '.[peers,milvus-lite]'`; those that are not there are left out, and
+that is said.
 
     recall10           mean share of the ten exact nearest that are among the ten found
     p50_ms, p95_ms     one query at a time
