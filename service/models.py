@@ -89,6 +89,7 @@ class Gallery(Base):
         items_change: the last change that touched what it learns from: an item, a distractor or a labelled query. A
             calibration whose basis is older is stale.
         generation: the generation that was published or rolled back to last; 0 before the first.
+        unknown_share: share of questions about unknown things that it was told; None: as the settings say.
         pinned: the generation that is served exactly as it is, since a rollback and until the next publish; else None.
     """
 
@@ -99,6 +100,7 @@ class Gallery(Base):
     change: Mapped[int] = mapped_column(BigInteger, default=0)
     items_change: Mapped[int] = mapped_column(BigInteger, default=0)
     far_budget: Mapped[float]
+    unknown_share: Mapped[float | None]
     generation: Mapped[int] = mapped_column(BigInteger, default=0)
     pinned: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=_now)

@@ -102,7 +102,8 @@ class Settings(BaseSettings):
         lt=1,
         description="Share of questions that show nothing of the gallery, as far as that is known: 0.1 where nearly "
         "all who ask hold a known thing. Confidences are right for that share. Takes effect as WHICHONE_ADAPTATION "
-        "does. Unset: the share among labelled queries (`whichone feedback`), and one half without any.",
+        "does, in galleries that were not told their own (`POST /galleries/NAME/calibrate`). Unset: the share among "
+        "labelled queries (`whichone feedback`), and one half without any.",
     )
     adaptation: Switch = Field(
         "auto",

@@ -45,9 +45,9 @@ from service.gallery.exporting import Export
 from service.gallery.galleries import DEFAULT_GALLERY, Galleries
 from service.gallery.importing import Import
 from service.gallery.item_repository import ItemFilter
+from service.gallery.model import Model
 from service.gallery.pins import PinAnswer, Pins
 from service.gallery.refresh import FeatureRefresh
-from service.gallery.replica import Model
 from service.gallery.repository import GalleryRepository
 from service.gallery.service import GalleryService
 from service.jobs.service import Jobs

@@ -143,13 +143,24 @@ def list_galleries(settings: Settings, *, as_json: bool) -> None:
     if as_json:
         print_json({"galleries": rows})
         return
-    table = Table("gallery", "labels", "photos", "distractors", "far budget", "generation", "generations", "parts used")
+    table = Table(
+        "gallery",
+        "labels",
+        "photos",
+        "distractors",
+        "far budget",
+        "strangers",
+        "generation",
+        "generations",
+        "parts used",
+    )
     for row in rows:
         pinned = " (pinned)" if row["pinned"] else ""
         table.add_row(
             row["name"],
             *(str(row[name]) for name in ("labels", "items", "distractors")),
             f"{100 * row['far_budget']:g} %",
+            "by settings" if row["unknown_share"] is None else f"{100 * row['unknown_share']:g} %",
             f"{row['generation'] or 'none'}{pinned}",
             ", ".join(map(str, row["generations"])) or "none",
             "\n".join(map(_choice, row["choices"])) or "not calibrated yet",
@@ -173,6 +184,7 @@ def _gallery(workspace: Workspace, name: str) -> dict[str, Any]:
         "distractors": sizes.distractors,
         "without_features": sizes.without_features,
         "far_budget": row.far_budget,
+        "unknown_share": row.unknown_share,
         "generation": row.generation,
         "pinned": row.pinned is not None,
         "generations": workspace.galleries.generations(name),

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from index.labelled import LabelledQueries
 from index.verification import LocalFeatures
 from service.feedback.repository import LabelledQueryRepository
-from service.gallery.replica import Model
+from service.gallery.model import Model
 from service.models import Gallery, LabelledQueryRow
 
 __all__ = ["labelled_queries"]

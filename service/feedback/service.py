@@ -19,7 +19,7 @@ from service.errors import UnknownFeedback
 from service.feedback.kept import KeptQueries
 from service.feedback.repository import LabelledQueryRepository
 from service.gallery.item_repository import ItemFilter, ItemRepository
-from service.gallery.replica import Model, check_bundle
+from service.gallery.model import Model, check_bundle
 from service.gallery.repository import GalleryRepository, existing
 from service.gallery.words import label_of
 from service.models import LabelledQueryRow

@@ -16,7 +16,7 @@ from index.simulation import MOST_VIEWED_ITEMS
 from service.audit.service import Action, record
 from service.database import Database
 from service.gallery.item_repository import ItemRepository
-from service.gallery.replica import Model, check_bundle
+from service.gallery.model import Model, check_bundle
 from service.gallery.repository import GalleryRepository
 from service.gallery.words import external_id_of, gallery_name, label_of
 from service.models import Gallery, ItemRow

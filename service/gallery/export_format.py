@@ -84,7 +84,7 @@ class ExportManifest(BaseModel):
     Attributes:
         gallery, number: of the generation, where it came from.
         generation: its manifest.
-        far_budget: of the gallery.
+        far_budget, unknown_share: of the gallery.
         pipeline: that its calibration was learned with.
         entries: all other entries of the file, by name.
     """
@@ -96,6 +96,7 @@ class ExportManifest(BaseModel):
     number: Annotated[int, Field(ge=1)]
     generation: GenerationManifest
     far_budget: Annotated[float, Field(gt=0, lt=1)]
+    unknown_share: Annotated[float, Field(gt=0, lt=1)] | None = None
     pipeline: dict[str, Any]
     entries: dict[
         Literal["items.bin", "calibration.json", "adaptation.bin", "photos.bin", "pins.jsonl", "queries.bin"], Entry

@@ -114,10 +114,13 @@ class Export:
                 number=wanted,
                 generation=generation.manifest,
                 far_budget=row.far_budget,
+                unknown_share=row.unknown_share,
                 pipeline={} if newest is None else newest.pipeline,
                 entries=out.entries,  # type: ignore[arg-type]  # pydantic checks the names
             )
-            archive.writestr(zipfile.ZipInfo(MANIFEST, EPOCH), manifest.model_dump_json(indent=2))
+            # Without a share that is not set: versions from before there was one can read it.
+            unset = {"unknown_share"} if manifest.unknown_share is None else None
+            archive.writestr(zipfile.ZipInfo(MANIFEST, EPOCH), manifest.model_dump_json(indent=2, exclude=unset))
             archive.close()
             file.flush()
             os.fsync(file.fileno())

@@ -29,8 +29,9 @@ from index.generation import (
 from service.audit.service import Action, record
 from service.database import Database
 from service.gallery.learning import LARGE, Learning, refuse_pinned
+from service.gallery.model import Model, check_bundle
 from service.gallery.pins import PinAnswer, Pins
-from service.gallery.replica import Answer, Model, Replica, check_bundle, load_recognizer
+from service.gallery.replica import Answer, Replica, load_recognizer
 from service.gallery.repository import GalleryRepository, existing
 from service.locks import file_lock
 from service.models import Gallery, PinRow
@@ -258,7 +259,7 @@ class Galleries:
             bundle_sha256=self._model.sha256,
             background=self._model.background,
             far_budget=row.far_budget,
-            pipeline=self._model.pipeline,
+            pipeline=self._model.pipeline_for(row.unknown_share),
             verifier=self._model.verifier,
         )
         return self._pins.broken_by(recognizer, name, force=force)

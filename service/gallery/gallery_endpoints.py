@@ -9,6 +9,7 @@ from index.generation import Generation
 from service.auth import AsAdmin, Reader
 from service.dependencies import CurrentWorkspace
 from service.gallery import schemas
+from service.gallery.learning import KEPT
 from service.models import Gallery
 from service.problems import PROBLEM_RESPONSES
 from service.workspace import Workspace
@@ -29,13 +30,16 @@ def list_galleries(workspace: CurrentWorkspace, key: Reader) -> schemas.GalleryL
 def calibrate(
     workspace: CurrentWorkspace, name: str, body: schemas.CalibrateBody | None = None
 ) -> schemas.CalibrationAnswer:
-    """Calibrate now, for the gallery's false-accept budget or a new one; answers when it is done."""
-    tuning = workspace.galleries.learning.calibrate(name, None if body is None else body.far_budget)
+    """Calibrate now, for what the gallery is calibrated for or something new; answers when it is done."""
+    wanted = body or schemas.CalibrateBody()
+    share = wanted.unknown_share if "unknown_share" in wanted.model_fields_set else KEPT
+    tuning = workspace.galleries.learning.calibrate(name, wanted.far_budget, unknown_share=share)
     calibration = tuning.calibration
     return schemas.CalibrationAnswer(
         gallery=name,
         threshold=calibration.threshold,
         far_budget=calibration.far_budget,
+        unknown_share=workspace.galleries.row(name).unknown_share,
         calibration=calibration.model_dump(mode="json"),
         choices=[schemas.ChoiceInfo.of(choice) for choice in tuning.body.choices],
     )
@@ -75,6 +79,7 @@ def _info(workspace: Workspace, row: Gallery) -> schemas.GalleryInfo:
         without_features=sizes.without_features,
         bundle_sha256=row.bundle_sha256,
         far_budget=row.far_budget,
+        unknown_share=row.unknown_share,
         change=row.change,
         generation=row.generation,
         generations=workspace.galleries.generations(row.name),

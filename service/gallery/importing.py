@@ -43,9 +43,9 @@ from service.gallery.export_format import (
     ExportManifest,
 )
 from service.gallery.item_repository import ItemRepository, referenced
+from service.gallery.model import Model
 from service.gallery.pin_repository import PinRepository
 from service.gallery.pins import MAX_PINS
-from service.gallery.replica import Model
 from service.gallery.repository import GalleryRepository
 from service.gallery.words import external_id_of, gallery_name, label_of, metadata_of
 from service.models import Gallery, ItemRow, LabelledQueryRow, PinRow
@@ -163,7 +163,7 @@ class Import:
                 "so name another",
                 gallery=gallery,
             )
-        row.far_budget = manifest.far_budget
+        row.far_budget, row.unknown_share = manifest.far_budget, manifest.unknown_share
         change = galleries.next_change(row, items=True)
         writer = _Writer(session, row, change, self._model.dim, self._max_metadata)
         shas = writer.items(archive.records(ITEMS, ExportedItem))

@@ -16,44 +16,31 @@ from typing import TypeVar
 
 import numpy as np
 
-from index.background import Background
 from index.engines import IndexStats, Selection
 from index.errors import GenerationCorrupt, GenerationNotFound
 from index.filter import Filter
 from index.generation import open_recognizer, read_generation
 from index.items import Item
-from index.pipeline import Pipeline
 from index.receipt import About, Receipt, build
 from index.recognizer import Recognizer
 from index.tuning import Tuning
 from index.verdict import Verdict
-from index.verification import FeatureFile, Verifier
+from index.verification import FeatureFile
 from service.database import Database
-from service.errors import BundleMismatch, Overloaded, UnknownGallery
+from service.errors import Overloaded, UnknownGallery
 from service.gallery.filtering import Filters
+from service.gallery.model import Model, check_bundle
 from service.gallery.repository import GalleryRepository, change_of
 from service.locks import ReadWriteLock
 from service.models import Gallery, ItemRow
 from service.photo_embedding import EmbeddedQuery
 
-__all__ = ["Answer", "Model", "Replica", "Standing", "State", "load_recognizer"]
+__all__ = ["Answer", "Replica", "Standing", "State", "load_recognizer"]
 
 T = TypeVar("T")
 
 _TRIES = 20
 """Looks for a moment in which the database and the replica stand at the same change; each misses only by a write."""
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """What a replica must know of the bundle, and what it does with its embeddings."""
-
-    id: str
-    sha256: str
-    dim: int
-    background: Background
-    pipeline: Pipeline
-    verifier: Verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,23 +90,6 @@ class Standing:
     index: IndexStats
 
 
-def check_bundle(row: Gallery, model: Model) -> None:
-    """Refuse a gallery that another bundle embedded.
-
-    Raises:
-        BundleMismatch: says what to do.
-    """
-    if row.bundle_sha256 != model.sha256:
-        raise BundleMismatch(
-            f"gallery {row.name!r} was embedded with bundle {row.bundle_sha256[:12]}, but {model.id} "
-            f"({model.sha256[:12]}) is loaded, and their embeddings do not compare; set WHICHONE_BUNDLE to the folder "
-            "of the gallery's bundle, or WHICHONE_DATA to another folder",
-            gallery=row.name,
-            expected=row.bundle_sha256,
-            got=model.sha256,
-        )
-
-
 def item_of(row: ItemRow, dim: int, *, local: bool = True) -> Item:
     """A database row as the index knows it, with or without its local features."""
     return Item(
@@ -133,13 +103,13 @@ def item_of(row: ItemRow, dim: int, *, local: bool = True) -> Item:
 
 
 def _apply(
-    repository: GalleryRepository, row: Gallery, recognizer: Recognizer, since: int, *, local: bool = True
+    repository: GalleryRepository, row: Gallery, recognizer: Recognizer, model: Model, since: int, *, local: bool = True
 ) -> None:
     """Bring a recogniser from change `since` to the row's."""
     for rows in repository.changed_items(row.id, since, local=local):
         recognizer.upsert([item_of(item, recognizer.dim, local=local) for item in rows])
     recognizer.remove(repository.removed_numbers(row.id, since))
-    recognizer.far_budget = row.far_budget
+    recognizer.far_budget, recognizer.pipeline = row.far_budget, model.pipeline_for(row.unknown_share)
     newest = repository.newest_calibration(row.id)
     if newest is not None and newest.change > since:
         recognizer.tuning = Tuning.from_parts(newest.body, newest.adaptation, recognizer.dim)
@@ -159,10 +129,10 @@ def load_recognizer(
         bundle_sha256=model.sha256,
         background=model.background,
         far_budget=row.far_budget,
-        pipeline=model.pipeline,
+        pipeline=model.pipeline_for(row.unknown_share),
         verifier=model.verifier,
     )
-    _apply(repository, row, recognizer, since=0, local=features is None)
+    _apply(repository, row, recognizer, model, since=0, local=features is None)
     if features is not None:
         recognizer.features = features
     return recognizer
@@ -309,7 +279,9 @@ class Replica:
             row = self._existing(repository)
             if row.pinned is not None or row.generation != fresh.generation:
                 return False  # another one came meanwhile
-            _apply(repository, row, fresh.recognizer, fresh.change)  # the little that came since, and writers wait for
+            _apply(
+                repository, row, fresh.recognizer, self._model, fresh.change
+            )  # the little that came since, and writers wait for
             with self._lock.writing():
                 self._state = replace(fresh, change=row.change)
         return True
@@ -321,7 +293,7 @@ class Replica:
             row = self._existing(repository)
             fresh = self._opened(repository, row)
             if fresh.pinned is None and fresh.change < row.change:
-                _apply(repository, row, fresh.recognizer, fresh.change)
+                _apply(repository, row, fresh.recognizer, self._model, fresh.change)
         return replace(fresh, change=row.change)
 
     def _existing(self, repository: GalleryRepository) -> Gallery:
@@ -370,7 +342,7 @@ class Replica:
             state = self._opened(repository, row)  # beside the one in use, which goes on answering
         with self._lock.writing():
             if row.pinned is None and state.change < row.change:
-                _apply(repository, row, state.recognizer, state.change)
+                _apply(repository, row, state.recognizer, self._model, state.change)
             self._state = State(state.recognizer, row.change, row.generation, row.pinned, state.opened)
 
     def _has_another_engine(self, state: State, row: Gallery) -> bool:
@@ -393,7 +365,7 @@ class Replica:
                 bundle_sha256=self._model.sha256,
                 background=self._model.background,
                 far_budget=row.far_budget,
-                pipeline=self._model.pipeline,
+                pipeline=self._model.pipeline_for(row.unknown_share),
                 verifier=self._model.verifier,
             )
             return State(recognizer, generation.manifest.change, row.generation, row.pinned, number)

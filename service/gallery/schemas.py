@@ -169,6 +169,7 @@ class ChoiceInfo(BaseModel):
 class GalleryInfo(BaseModel):
     """A gallery.
 
+    `unknown_share` is what it was told; null where the server's settings hold.
     `generation` is the one published last, 0 before the first; while `pinned`, exactly that generation is served.
     `choices` is empty before the first calibration. `without_features` of the items cannot be verified before
     `whichone index refresh`: they are of an older version, or were added while verification was off.
@@ -181,6 +182,7 @@ class GalleryInfo(BaseModel):
     without_features: int
     bundle_sha256: str
     far_budget: float
+    unknown_share: float | None
     change: int
     generation: int
     generations: list[int]
@@ -196,9 +198,15 @@ class GalleryList(BaseModel):
 
 
 class CalibrateBody(_Body):
-    """Nothing, or a false-accept budget to keep from now on."""
+    """Nothing, or what to calibrate for from now on.
+
+    `far_budget` is the share of photos of unknown things that may be called known. `unknown_share` is the share of
+    questions that show nothing of the gallery, as far as that is known: confidences are right for that share; null
+    goes back to what the server's settings say. What is left out stays as it is.
+    """
 
     far_budget: Annotated[float | None, Field(gt=0, lt=1)] = None
+    unknown_share: Annotated[float | None, Field(gt=0, lt=1)] = None
 
 
 class CalibrationAnswer(BaseModel):
@@ -207,6 +215,7 @@ class CalibrationAnswer(BaseModel):
     gallery: str
     threshold: float
     far_budget: float
+    unknown_share: float | None
     calibration: dict[str, Any]
     choices: list[ChoiceInfo]
 

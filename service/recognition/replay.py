@@ -12,7 +12,8 @@ from index.generation import open_recognizer, read_generation
 from index.receipt import About, Receipt, differences, replay
 from service.gallery.filtering import select_items
 from service.gallery.galleries import Galleries
-from service.gallery.replica import Model, State
+from service.gallery.model import Model
+from service.gallery.replica import State
 from service.photo_embedding import EmbeddedQuery
 
 __all__ = ["Replayed", "ReplayService"]
@@ -119,14 +120,14 @@ class ReplayService:
         return None
 
     def _opened(self, gallery: str, number: int) -> State:
-        model = self._model
+        model, row = self._model, self._galleries.row(gallery)
         recognizer, generation = open_recognizer(
             self._galleries.root(gallery),
             number,
             bundle_sha256=model.sha256,
             background=model.background,
-            far_budget=self._galleries.row(gallery).far_budget,
-            pipeline=model.pipeline,
+            far_budget=row.far_budget,
+            pipeline=model.pipeline_for(row.unknown_share),
             verifier=model.verifier,
         )
         return State(recognizer, generation.manifest.change, number, None)

@@ -227,6 +227,11 @@ def test_an_administrator_sees_and_governs(keeper: Visitor, server: harness.Serv
     page.get_by_label("New false-accept budget, in %").fill("2")
     keeper.button("Calibrate now").click()
     expect(page.get_by_label("Calibration")).to_contain_text("for a budget of 2 %")
+    page.get_by_label("Questions about unknown things, in %").fill("20")
+    keeper.button("Calibrate now").click()
+    expect(page.get_by_label("Calibration")).to_contain_text("if 20 % of the questions are about unknown things")
+    figures = page.get_by_label("Gallery", exact=True).locator(".figures")
+    expect(figures).to_contain_text("strangers among questions20 %")
     for number in (1, 2):
         keeper.button("Publish a new generation").click()
         expect(page.get_by_label("Generations")).to_contain_text(f"Generation {number} is served")

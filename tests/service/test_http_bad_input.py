@@ -262,7 +262,8 @@ def test_paths_methods_and_parameters_that_are_not_there(server: harness.Server,
     json_type = {"content-type": "application/json"}
     broken = server.client.patch("/labels/beans", params=query, content=b"{", headers=json_type)
     refused(broken, 400, "malformed_body")
-    refused(server.post(f"/galleries/{gallery}/calibrate", json={"far_budget": 2}), 422, "invalid_field")
+    for aims in ({"far_budget": 2}, {"unknown_share": 0}, {"unknown_share": 1}, {"unknown_share": "few"}):
+        refused(server.post(f"/galleries/{gallery}/calibrate", json=aims), 422, "invalid_field")
     refused(server.post(f"/galleries/{gallery}/rollback", json={"generation": 7}), 404, "generation_not_found")
 
 

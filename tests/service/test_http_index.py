@@ -204,6 +204,33 @@ def test_calibrate_keeps_the_budget_it_is_given(server: harness.Server, gallery:
     assert again["far_budget"] == 0.2
 
 
+def test_a_gallery_is_told_its_share_of_strangers(server: harness.Server, gallery: str) -> None:
+    def told() -> float | None:
+        [row] = [row for row in server.get("/galleries").json()["galleries"] if row["name"] == gallery]
+        share: float | None = row["unknown_share"]
+        return share
+
+    def calibrated(**body: float | None) -> tuple[float | None, float]:
+        answer = server.post(f"/galleries/{gallery}/calibrate", json=body).json()
+        return answer["unknown_share"], answer["calibration"]["unknown_prior"]
+
+    for seed in range(4):
+        server.add(gallery, f"label {seed}", harness.jpeg(seed))
+    assert calibrated() == (None, 0.5)
+    assert told() is None
+    few = [calibrated(unknown_share=0.1), server.ask(gallery, harness.again(1))["confidence"]]
+    assert (few[0], told()) == ((0.1, 0.1), 0.1)
+    assert calibrated(far_budget=0.2) == (0.1, 0.1)  # what is left out stays
+    receipt = server.ask(gallery, harness.again(1), explain="true")["receipt"]
+    assert receipt["pipeline"]["unknown_share"] == 0.1
+    many = [calibrated(unknown_share=0.9), server.ask(gallery, harness.again(1))["confidence"]]
+    assert many[1] < few[1]
+    server.add(gallery, "label 9", harness.jpeg(9))
+    assert calibrated() == (0.9, 0.9)
+    assert calibrated(unknown_share=None) == (None, 0.5)  # back to the settings
+    assert told() is None
+
+
 def test_rollback_pins_and_publish_frees(server: harness.Server, gallery: str) -> None:
     def generation() -> int:
         return int(server.ask(gallery, harness.jpeg(1))["generation"])

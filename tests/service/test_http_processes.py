@@ -41,6 +41,9 @@ def test_two_servers_agree(tmp_path: Path, bundle: Path, database: str | None) -
         assert answers[0]["generation"] == 1
         assert second.post("/galleries/shop/calibrate", json={"far_budget": 0.3}).status_code == 200
         assert first.ask("shop", harness.jpeg(3))["far_budget"] == 0.3
+        assert second.post("/galleries/shop/calibrate", json={"unknown_share": 0.2}).status_code == 200
+        receipt = first.ask("shop", harness.jpeg(3), explain="true")["receipt"]
+        assert receipt["pipeline"]["unknown_share"] == 0.2
     finally:
         first.stop()
         second.stop()

@@ -102,6 +102,28 @@ def test_the_same_answers_on_another_machine(
         assert [answer["label"] for answer in answers(other, "copy")] == [a["label"] for a in answers(source)]
 
 
+def test_the_share_of_strangers_comes_along(tmp_path: Path, bundle: Path) -> None:
+    exports = [tmp_path / name for name in ("untold.whichone", "told.whichone")]
+    with opened(tmp_path / "source", bundle) as source:
+        for thing in range(4):
+            source.enrol(f"thing {thing}", [harness.jpeg(thing)])
+        for path, share in zip(exports, (None, 0.2), strict=True):
+            source.galleries.learning.calibrate("default", unknown_share=share)
+            source.galleries.publish("default", None)
+            source.exporting.run("default", path)
+        expected = answers(source)
+    with zipfile.ZipFile(exports[0]) as untold:  # as versions before wrote it, and can read it
+        assert "unknown_share" not in json.loads(untold.read("whichone.json"))
+    with opened(tmp_path / "target", bundle) as target:
+        target.importing.run(exports[1], "default")
+        target.start()
+        assert target.galleries.row("default").unknown_share == 0.2
+        assert target.galleries.learning.stale() == []
+        assert answers(target) == expected
+        target.importing.run(exports[0], "untold")
+        assert target.galleries.row("untold").unknown_share is None
+
+
 def test_without_photos(source: Workspace, tmp_path: Path, bundle: Path) -> None:
     path = tmp_path / "small.whichone"
     source.exporting.run("default", path, photos=False)

@@ -155,6 +155,34 @@ def test_a_gallery_is_calibrated_for_the_share_of_strangers_that_is_told(tmp_pat
         settings_of(tmp_path, bundle, unknown_share=1.0)
 
 
+def test_what_a_gallery_is_told_outweighs_the_settings(tmp_path: Path, bundle: Path) -> None:
+    data = tmp_path / "data"
+    with open_workspace(settings_of(data, bundle)) as workspace:
+        fill(workspace)
+        tuning = workspace.galleries.learning.calibrate("default", unknown_share=0.2)
+        assert tuning.calibration.unknown_prior == 0.2
+    with open_workspace(settings_of(data, bundle, unknown_share=0.1)) as workspace:
+        workspace.start()
+        assert workspace.galleries.learning.stale() == []  # the settings say something about other galleries
+        published = workspace.galleries.publish("default", None)
+        workspace.enrol("one more", [harness.jpeg(77)])
+        [entry] = workspace.galleries.learning.stale()
+        assert workspace.galleries.learning.calibrate_in_background(entry)
+        receipt = workspace.recognize(harness.again(1), explain=True).answer.receipt
+        assert receipt is not None
+        assert receipt.pipeline.unknown_share == 0.2
+        workspace.galleries.rollback("default", published.number)
+        again = workspace.recognize(harness.again(1), explain=True).answer.receipt
+        assert again is not None
+        assert again.pipeline.unknown_share == 0.2
+        workspace.galleries.publish("default", None)
+        back = workspace.galleries.learning.calibrate("default", unknown_share=None)
+        assert back.calibration.unknown_prior == 0.1
+        assert workspace.galleries.learning.stale() == []
+    stored = rows(data, "SELECT json_extract(pipeline, '$.unknown_share') FROM calibrations ORDER BY change")
+    assert [share for (share,) in stored][-2:] == [0.2, 0.1]
+
+
 def test_refresh_gives_features_to_photos_that_have_none(tmp_path: Path, bundle: Path) -> None:
     data = tmp_path / "data"
     with open_workspace(settings_of(data, bundle, verification="off")) as workspace:

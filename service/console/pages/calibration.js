@@ -1,4 +1,4 @@
-// What a gallery chose, and why; and calibrating it, for another budget if you like.
+// What a gallery chose, and why; and calibrating it, for another budget or share of strangers if you like.
 
 import { html, useState } from "./vendor/htm-preact.js";
 import { call } from "./api.js";
@@ -11,10 +11,14 @@ const WHY = { on: "by the settings", off: "by the settings", measured: "measured
 // gallery: of GET /galleries; changed: called after a calibration.
 export function Calibration({ gallery, changed }) {
   const [budget, setBudget] = useState("");
+  const [share, setShare] = useState("");
   const { busy, value, problem, run } = useDoing();
   const calibrate = async (event) => {
     event.preventDefault();
-    const json = budget === "" ? {} : { far_budget: Number(budget) / 100 };
+    const json = {
+      ...(budget !== "" && { far_budget: Number(budget) / 100 }),
+      ...(share !== "" && { unknown_share: Number(share) / 100 }),
+    };
     if (await run(() => call("POST", `/galleries/${gallery.name}/calibrate`, { json }))) changed();
   };
   return html`<section aria-label="Calibration">
@@ -27,11 +31,17 @@ export function Calibration({ gallery, changed }) {
         <input name="budget" type="number" min="0.001" max="99.9" step="any" inputmode="decimal"
           placeholder=${`as it is: ${percent(gallery.far_budget)}`}
           value=${budget} onInput=${(event) => setBudget(event.target.value)} /></label>
+      <label class="field">Questions about unknown things, in %
+        <input name="share" type="number" min="0.1" max="99.9" step="any" inputmode="decimal"
+          placeholder=${gallery.unknown_share === null ? "as the settings say"
+            : `as it is: ${percent(gallery.unknown_share)}`}
+          value=${share} onInput=${(event) => setShare(event.target.value)} /></label>
       <button type="submit" disabled=${busy}>${busy ? "Calibrating …" : "Calibrate now"}</button>
     </form>
     ${value && html`<p role="status"
       class="well">Calibrated: known from a confidence of <b>${percent(value.threshold)}</b>,
-      for a budget of ${percent(value.far_budget)}.</p>`}
+      for a budget of ${percent(value.far_budget)}, if ${percent(value.calibration.unknown_prior)} of the questions are
+      about unknown things.</p>`}
     <${Trouble} problem=${problem} />
   </section>`;
 }

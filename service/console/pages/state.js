@@ -75,6 +75,7 @@ function Figures({ gallery, refresh }) {
     ["distractors", number(gallery.distractors)],
     ["generation", gallery.generation ? number(gallery.generation) : "none yet"],
     ["false-accept budget", percent(gallery.far_budget)],
+    ["strangers among questions", gallery.unknown_share === null ? "as set" : percent(gallery.unknown_share)],
   ];
   return html`<section aria-label="Gallery">
     <div class="head"><h2>Gallery</h2><button type="button" class="quiet" onClick=${refresh}>Look again</button></div>
