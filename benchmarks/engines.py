@@ -1,10 +1,11 @@
 """Search engines side by side, ours and other libraries': `python -m benchmarks.engines [--items N] [--json FILE]`.
 
 One run, two threads (one for single queries, which is faster for all that can choose), unit vectors of 512 dimensions
-in clusters (`benchmarks.engine_vectors`), or around real embeddings: `--embeddings FILE.npy`. Every engine that can
-look further or less far does so as little as it takes on one half of the queries for recall@10 of 0.992, which is 0.99
-and a margin for the other half, of which the figures are. An engine that does not get there is shown at its furthest.
-Build time is without that search for the least effort. The peers come with
+in clusters (`benchmarks.engine_vectors`), or around real embeddings: `--embeddings FILE`, a .npy, or what an evaluation
+keeps (`reports/quality-grocery-*.npz` after `python -m benchmarks.quality --only grocery`). Every engine that can look
+further or less far does so as little as it takes on one half of the queries for recall@10 of 0.992, which is 0.99 and a
+margin for the other half, of which the figures are. An engine that does not get there is shown at its furthest. Build
+time is without that search for the least effort. The peers come with
 `pip install --constraint constraints.txt --editable '.[peers,milvus-lite]'`; those that are not there are left out, and
 that is said.
 
@@ -293,15 +294,21 @@ def compared(items: int, only: list[str], embeddings: Vectors | None) -> Iterato
             yield measure(contestant, vectors, queries, truth, fresh)
 
 
+def real(path: Path) -> Vectors:
+    """Real embeddings (n, d), from a .npy or from an evaluation's cache."""
+    held = np.load(path)
+    return np.asarray(held["own"] if path.suffix == ".npz" else held, np.float32)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Search engines side by side.")
     parser.add_argument("--items", type=int, nargs="+", default=[100_000], help="one size, or several for --plot")
     parser.add_argument("--json", type=Path, help="write the rows there as they come")
     parser.add_argument("--plot", type=Path, help="draw latency and memory over the number of items there")
     parser.add_argument("--only", nargs="*", default=[""], help="engines whose names hold one of these")
-    parser.add_argument("--embeddings", type=Path, help="a .npy of (n, d) real ones to put the clusters around")
+    parser.add_argument("--embeddings", type=Path, help="(n, d) real ones to put the clusters around: .npy or .npz")
     arguments = parser.parse_args()
-    embeddings = None if arguments.embeddings is None else np.load(arguments.embeddings).astype(np.float32)
+    embeddings = None if arguments.embeddings is None else real(arguments.embeddings)
     rows: list[dict[str, Any]] = []
     for items in arguments.items:
         for row in compared(items, arguments.only, embeddings):

@@ -36,7 +36,7 @@ __all__ = ["CANDIDATES", "Advice", "SAMPLE", "Expected", "NothingToMeasure", "Wi
 Vectors = NDArray[np.float32]
 Progress = Callable[[str, int, int], None]
 
-CANDIDATES = ("flat", "flat,float16", "ivf", "ivf,float16", "ivf,sq8,refine", "ivf,pq=64,refine", "hnsw")
+CANDIDATES = ("flat", "flat,float16", "ivf", "ivf,float16", "ivf,sq8,refine", "ivf,pq=64,refine", "hnsw,sq8,refine")
 
 _SIZES = (5_000, 20_000)
 _QUERIES = 200

@@ -130,7 +130,10 @@ def _sentence(advice: Advice) -> str:
 
 def _verdict(chosen: Expected) -> str:
     if chosen.misses:
-        return f"No engine meets every wish; {chosen.engine} misses least ({', '.join(chosen.misses)})."
+        return (
+            f"No engine meets every wish; {chosen.engine} misses least ({', '.join(chosen.misses)}). Several machines "
+            "might: --engine milvus (docs/scaling.md)."
+        )
     return f"Take {chosen.engine}."
 
 

@@ -115,6 +115,9 @@ def test_advice_is_measured_on_the_gallery(whichone, photos, tmp_path):
     advice = json.loads(advised.stdout)
     assert (advice["wish"]["items"], advice["wish"]["memory_bytes"], advice["own"]) == (20_000, 1 << 20, 6)
     assert advice["chosen"]["misses"]  # 20,000 photos in a megabyte
+    said = whichone("index", "advise", "--items", "2e4", "--memory", "1M", data=data).stdout
+    assert b"No engine meets every wish" in said
+    assert b"--engine milvus" in said
     wrong = whichone("index", "advise", "--p95", "soon", data=data)
     assert wrong.returncode == 2
     assert b"--p95: came 'soon'; a time would do" in wrong.stderr
