@@ -152,7 +152,7 @@ class Learning:
         if newest is not None and newest.basis >= row.items_change and row.name not in self._outdated:
             return row.change
         with file_lock(self._lock(row.name)), suppress(EmptyGallery, NotCalibratable):
-            aims = _Aims.of(row)
+            aims = _Aims.of(self._row(row.name))  # who holds the lock may have changed them since `row`
             recognizer.tuning = self._learned(recognizer, row, aims)
             stored = self._store(row.name, recognizer.tuning, basis=row.items_change, aims=aims)
             return stored if stored == row.change + 1 else row.change  # else something came between, which it has not
