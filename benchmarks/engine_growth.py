@@ -24,7 +24,7 @@ PANELS = (
 
 def plot_growth(rows: list[dict[str, Any]], path: Path) -> None:
     """Draw a line an engine, ours solid and peers dashed, over the number of items."""
-    figure, axes = plt.subplots(1, len(PANELS), figsize=(15, 5))
+    figure, axes = plt.subplots(1, len(PANELS), figsize=(16, 5), layout="constrained")
     names = list(dict.fromkeys(row["engine"] for row in rows if "lists=" not in row["engine"]))
     for axis, (key, title) in zip(axes, PANELS, strict=True):
         for place, name in enumerate(names):
@@ -34,9 +34,8 @@ def plot_growth(rows: list[dict[str, Any]], path: Path) -> None:
             axis.plot([row["items"] for row in mine], [row[key] for row in mine], label=name, **line)
         axis.set(xscale="log", yscale="log", xlabel="items", title=title)
         axis.grid(visible=True, which="both", alpha=0.2)
-    axes[-1].legend(fontsize=8, loc="upper left")
+    figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, loc="outside right center")
     figure.suptitle("recall@10 of 0.99 where an engine can look further or less far; 512 dimensions, clustered")
-    figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)
 

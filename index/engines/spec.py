@@ -136,7 +136,7 @@ class HnswSpec(_StoredSpec):
     kind: Literal["hnsw"] = "hnsw"
     storage: Storage = "float16"
     m: Annotated[int, Field(ge=2, le=512)] = 32
-    construction: Annotated[int, Field(ge=4, le=10_000)] = 64
+    construction: Annotated[int, Field(ge=4, le=10_000)] = 128
     ef: Annotated[int, Field(ge=1, le=1 << 20)] = 64
     refine: Refine = 0
 
@@ -189,7 +189,7 @@ class MilvusSpec(BaseModel):
     kind: Literal["milvus"] = "milvus"
     method: Literal["auto", "flat", "hnsw", "ivf", "ivf_sq8", "diskann"] = "auto"
     m: Annotated[int, Field(ge=2, le=2048)] = 32
-    construction: Annotated[int, Field(ge=4, le=10_000)] = 64
+    construction: Annotated[int, Field(ge=4, le=10_000)] = 128
     ef: Annotated[int, Field(ge=1, le=1 << 15)] = 64
     lists: Annotated[int, Field(ge=1, le=1 << 16)] | None = None
     probes: Annotated[int, Field(ge=1, le=1 << 16)] = 8
