@@ -18,5 +18,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop the column."""
-    with op.batch_alter_table("galleries") as table:
-        table.drop_column("unknown_share")
+    op.drop_column("galleries", "unknown_share")
