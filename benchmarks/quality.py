@@ -60,7 +60,7 @@ def main(
             for budget in (0.01, 0.05):
                 if only not in f"{title}, {source}, {budget:.0%}":
                     continue
-                manifest = _open_set(data / name, source)
+                manifest = open_set(data / name, source)
                 parts = {TOLD: Pipeline(unknown_share=0.25)} if budget == 0.05 else {}
                 if ablate and budget == 0.05:
                     parts |= {key: value for key, value in ablation().items() if key in KEPT}
@@ -91,7 +91,8 @@ def quality_cache(name: str, embedder: Embedder) -> Path:
     return Path("reports") / f"quality-{name}-{embedder.bundle.sha256[:12]}.npz"
 
 
-def _open_set(folder: Path, source: str) -> Manifest:
+def open_set(folder: Path, source: str) -> Manifest:
+    """The open-set protocol of a folder, asked test queries; `labelled`: calibrated on validation queries."""
     return load_parts(
         gallery=folder / "openset_gallery.csv",
         queries=folder / "openset_queries_test.csv",

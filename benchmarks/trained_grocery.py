@@ -22,10 +22,9 @@ import numpy as np
 import torch
 import typer
 
-from benchmarks.quality import OPEN_SET, TITLES
+from benchmarks.quality import OPEN_SET, TITLES, open_set, quality_cache
 from embedding.bundle import Bundle
 from embedding.embedder import Embedder
-from index.evaluation.manifest import load_parts
 from index.evaluation.protocol import evaluate
 from training.adapt.adapting import adapt_bundle
 from training.export.checkpoint_bundle import Wanted, export_checkpoint
@@ -99,15 +98,9 @@ def _write_list(data: Path, most: int, path: Path) -> Path:
 
 
 def _print(name: str, bundle: Bundle, data: Path, minutes: str) -> None:
-    manifest = load_parts(
-        gallery=data / "openset_gallery.csv",
-        queries=data / "openset_queries_test.csv",
-        calibrate=data / "openset_queries_val.csv",
-        distractors=data / "openset_distractors.csv",
-    )
     embedder = Embedder(bundle)
-    cache = Path("reports") / f"quality-grocery-{bundle.sha256[:12]}.npz"
-    run = evaluate(manifest, embedder, far_budget=FAR_BUDGET, bootstrap=0, cache=cache)
+    cache = quality_cache("grocery", embedder)
+    run = evaluate(open_set(data, "labelled"), embedder, far_budget=FAR_BUDGET, bootstrap=0, cache=cache)
     figures = [run.ours.figures[key].value for key in OPEN_SET]
     figures += [_nearest(data, group, embedder) for group in GROUPS.values()]
     typer.echo(f"| {name} | {' | '.join(f'{figure:.3f}' for figure in figures)} | {minutes} |")
@@ -119,12 +112,13 @@ def _nearest(data: Path, groups: Sequence[str], embedder: Embedder) -> float:
     train_rows, test_rows = (
         [row for row in _rows(data / name) if row["label"] in labels] for name in ("train.csv", "test.csv")
     )
-    gallery, queries = (_embedded(data, rows, embedder) for rows in (train_rows, test_rows))
+    gallery, queries = (embedded(data, rows, embedder) for rows in (train_rows, test_rows))
     best = (queries @ gallery.T).argmax(axis=1)
     return float(np.mean([train_rows[at]["label"] == row["label"] for at, row in zip(best, test_rows, strict=True)]))
 
 
-def _embedded(data: Path, rows: Sequence[dict[str, str]], embedder: Embedder) -> np.ndarray:
+def embedded(data: Path, rows: Sequence[dict[str, str]], embedder: Embedder) -> np.ndarray:
+    """Unit embeddings (n, d) of the photos that rows name by `path`, from the folder."""
     parts = [
         embedder.embed([embedder.decode((data / row["path"]).read_bytes()) for row in rows[at : at + 16]])
         for at in range(0, len(rows), 16)

@@ -49,7 +49,7 @@ def load_backbone(name: str, weights: str | None, *, classifier: bool = True, **
             or torch's own), or None for random ones.
         classifier: whether the model's classifier is wanted; if not, a file may lack it, or hold one of other classes.
             Everything else must be there, and fit.
-        options: for the model: `drop_rate`, `drop_path_rate`, `img_size`.
+        options: for the model: `drop_rate`, `img_size`, and what else timm lets it be told.
 
     Raises:
         RecipeInvalid: timm has no such model, or the model has no such option.
@@ -74,7 +74,8 @@ def load_backbone(name: str, weights: str | None, *, classifier: bool = True, **
 def _create(name: str, options: dict[str, Any]) -> nn.Module:
     try:
         return timm.create_model(name, pretrained=False, **options)
-    except (RuntimeError, TypeError) as error:  # a tag that it does not have; an option that it does not take
+    # A tag that it does not have; an option that it does not take, or of a kind or a number that it cannot be.
+    except (RuntimeError, TypeError, ValueError, AttributeError, AssertionError, LookupError) as error:
         raise RecipeInvalid(f"timm cannot make {name} of {options}: {_first_line(error)}.", name=name) from error
 
 

@@ -77,7 +77,7 @@ def test_an_ensemble_has_the_seeds_members(name: str, members: int, runs: int) -
         ("aliproducts2020/resnet50", 2, 448),
         ("whale2019/vgg16_bn", 0, 384),
         ("vipriors2020/resnest101_ce", 0, 224),
-        ("omniglot", 0, 64),
+        ("omniglot", 0, 48),
     ],
 )
 def test_photos_have_the_seeds_sizes(name: str, stage: int, side: int) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Annotated
 
+import timm
 import torch
-from pydantic import Field
+from pydantic import Field, JsonValue, field_validator
 from timm.models import get_model_input_config
 from torch import Tensor, nn
 
@@ -16,6 +18,12 @@ from training.spec import Spec
 from training.weights import load_backbone
 
 __all__ = ["Backbone", "BackboneSpec"]
+
+# What a recipe says elsewhere, and what would make something else of the model than photos -> map.
+_NO_OPTIONS = {
+    *inspect.signature(timm.create_model).parameters,
+    *("drop_rate", "drop_path_rate", "img_size", "num_classes", "in_chans", "features_only", "out_indices"),
+}
 
 
 class BackboneSpec(Spec):
@@ -29,6 +37,8 @@ class BackboneSpec(Spec):
         checkpointing: compute activations twice to keep fewer of them.
         size: side of the photos in pixels, for models that are made for one size alone (MLP-Mixer, BEiT, MaxViT); None
             for all others, which take any.
+        options: further ones of the model itself, by timm's names: `{channels: [32, 64, 128, 256], stem_width: 16}`
+            makes a ResNet half as wide.
     """
 
     name: str = Field(min_length=1)
@@ -37,6 +47,16 @@ class BackboneSpec(Spec):
     drop_path_rate: Annotated[float, Field(ge=0, lt=1)] = 0.0
     checkpointing: bool = False
     size: Annotated[int, Field(ge=8, le=4096)] | None = None
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @field_validator("options")
+    @classmethod
+    def _of_the_model_itself(cls, options: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        if refused := sorted(_NO_OPTIONS & options.keys()):
+            raise ValueError(
+                f"takes none of {', '.join(refused)}: weights, dropout and size have words of their own beside it"
+            )
+        return options
 
     def load(self, *, classifier: bool) -> nn.Module:
         """The timm model, from which `Backbone` is made.
@@ -45,12 +65,12 @@ class BackboneSpec(Spec):
             classifier: whether the model's own classifier is wanted; see `training.weights.load_backbone`.
 
         Raises:
-            RecipeInvalid: timm has no such model.
+            RecipeInvalid: timm has no such model, or the model no such option.
             WeightsUnavailable, WeightsMismatch: see `training.weights`.
         """
-        options = {"drop_rate": self.drop_rate, "drop_path_rate": self.drop_path_rate, "img_size": self.size}
-        given = {key: value for key, value in options.items() if value}
-        return load_backbone(self.name, self.weights, classifier=classifier, **given)
+        own = {"drop_rate": self.drop_rate, "drop_path_rate": self.drop_path_rate, "img_size": self.size}
+        given = {key: value for key, value in own.items() if value}
+        return load_backbone(self.name, self.weights, classifier=classifier, **given, **self.options)
 
 
 class Backbone(nn.Module):

@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the training extra")
 
 import timm  # noqa: E402
+from pydantic import ValidationError  # noqa: E402
 
 from training.errors import RecipeInvalid  # noqa: E402
 from training.network.backbone import Backbone, BackboneSpec  # noqa: E402
@@ -103,6 +104,27 @@ def test_options_reach_the_model() -> None:
     model = BackboneSpec(name="convnext_tiny", drop_path_rate=0.2, drop_rate=0.1).load(classifier=False)
     rates = [part.drop_prob for part in model.modules() if type(part).__name__ == "DropPath"]
     assert max(rates) == pytest.approx(0.2)
+
+
+def test_a_model_is_told_its_widths() -> None:
+    spec = BackboneSpec(name="resnet10t", options={"channels": [32, 64, 128, 256], "stem_width": 16})
+    narrow = Backbone(spec.load(classifier=False))
+    assert narrow(_photos(64, 64)).shape == (2, 256, 2, 2)
+    weights, all_of_them = (sum(p.numel() for p in one.parameters()) for one in (narrow, _backbone("resnet10t")))
+    assert weights < all_of_them / 3
+    assert BackboneSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+@pytest.mark.parametrize("options", [{"widths": [1, 2]}, {"channels": "wide"}, {"block": "Basic"}])
+def test_options_that_a_model_does_not_have_are_told(options: dict[str, object]) -> None:
+    with pytest.raises(RecipeInvalid, match=f"resnet10t of .*{next(iter(options))}"):
+        BackboneSpec(name="resnet10t", options=options).load(classifier=False)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["checkpoint_path", "pretrained", "num_classes", "img_size", "features_only"])
+def test_options_that_are_not_the_models_own_are_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match=f"takes none of {name}"):
+        BackboneSpec(name="resnet10t", options={name: 1})
 
 
 def test_checkpointing_changes_no_gradient() -> None:
