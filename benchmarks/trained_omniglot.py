@@ -47,7 +47,7 @@ def main(
         photos = write_training_list(data, Path(scratch) / "photos.csv")
         for seed in range(seeds):
             wall, processor = time.perf_counter(), time.process_time()
-            folders.append(_trained(photos, seed, out))
+            folders.append(_trained(photos, data / "openset_distractors.csv", seed, out))
             minutes = ((time.perf_counter() - wall) / 60, (time.process_time() - processor) / 60)
             bundle = Bundle.open(folders[-1])
             _print(f"omniglot, seed {seed}", bundle, data, f"| {minutes[0]:.1f} | {minutes[1]:.1f} |")
@@ -56,7 +56,7 @@ def main(
             _print("joined", join_bundles(folders, out / "joined", wanted), data, "| |")
 
 
-def _trained(photos: Path, seed: int, out: Path) -> Path:
+def _trained(photos: Path, distractors: Path, seed: int, out: Path) -> Path:
     """The folder of a bundle."""
     document = load_recipe("omniglot").model_dump(mode="json") | {"seed": seed}
     document["data"]["split"] = {"kind": "none"}
@@ -64,7 +64,8 @@ def _trained(photos: Path, seed: int, out: Path) -> Path:
     resumed = (run / "checkpoints").exists()
     result = train(parse_recipe(document, "omniglot"), str(photos), run, device="cpu", resume=resumed)
     folder = out / f"bundle-{seed}"
-    export_checkpoint(result.last, folder, Wanted("omniglot", f"seed-{seed}", "Apache-2.0", photos=str(photos)))
+    wanted = Wanted("omniglot", f"seed-{seed}", "Apache-2.0", photos=str(photos), distractors=str(distractors))
+    export_checkpoint(result.last, folder, wanted)
     return folder
 
 
