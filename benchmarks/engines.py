@@ -193,6 +193,8 @@ def layer(contestant: Ours, queries: Vectors) -> dict[str, float]:
     elif isinstance(index, TrainedIndex):
         asked = faiss.IndexRefine(index.searcher, index.kept) if index.spec.refine else index.searcher
         given = parameters(index.spec, None, 1, K)
+        if index.spec.refine:
+            given.k_factor = index.spec.refine
     else:
         return {}
     sides = {"ours": lambda part: index.search(part, K), "faiss": lambda part: asked.search(part, K, params=given)}

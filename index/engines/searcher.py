@@ -63,17 +63,22 @@ def faiss_class(spec: TrainedSpec) -> type:
 def parameters(
     spec: TrainedSpec, selector: faiss.IDSelector | None, widen: float, asked: int
 ) -> faiss.SearchParameters:
-    """How to search for `asked` vectors, going `widen` times as far as specified."""
-    factor = max(spec.refine, 1)
+    """How to search for `asked` vectors, going `widen` times as far as specified.
+
+    The last of those tells only whether it equals the one before (`index.engines.ordering`): what is compared again in
+    full is counted without it.
+    """
+    candidates = max(asked, (asked - 1) * spec.refine)
     if isinstance(spec, IvfSpec):
         inner = ivf_parameters(spec, selector, widen)
     elif isinstance(spec, HnswSpec):
-        inner = hnsw_parameters(spec, selector, widen, asked * factor)
+        inner = hnsw_parameters(spec, selector, widen, candidates)
     else:
         inner = faiss.SearchParameters(sel=selector) if selector is not None else faiss.SearchParameters()
     if not spec.refine:
         return inner
-    return faiss.IndexRefineSearchParameters(k_factor=factor, base_index_params=inner)
+    # FAISS cuts `asked` times the factor off to a whole number: half a candidate more keeps it at the right one.
+    return faiss.IndexRefineSearchParameters(k_factor=(candidates + 0.5) / asked, base_index_params=inner)
 
 
 def looked_at(spec: TrainedSpec, index: faiss.Index) -> int:
