@@ -53,16 +53,20 @@ def in_order(search: Callable[[int], tuple[Vectors, Numbers]], k: int, most: int
     """
     asked = min(k + 1, most)
     similarities, numbers = search(asked)
-    if len(similarities) == 1:
-        row = similarities[0].tolist()
-        if len(set(row)) == len(row):  # the common case: no equals, no more to do
-            return similarities[:, :k], numbers[:, :k]
+    if _all_differ(similarities):  # the common case
+        return similarities[:, :k], numbers[:, :k]
     while asked < most and _cut_among_equals(similarities, k):
         asked = min(4 * asked, most)
         similarities, numbers = search(asked)
-    if (similarities[:, 1:] == similarities[:, :-1]).any():
-        return best_of(similarities, numbers, k)
-    return similarities[:, :k], numbers[:, :k]
+    return best_of(similarities, numbers, k)
+
+
+def _all_differ(similarities: Vectors) -> bool:
+    """Whether no row, best first, holds two equals."""
+    if len(similarities) == 1:
+        row = similarities[0].tolist()
+        return len(set(row)) == len(row)
+    return not (similarities[:, 1:] == similarities[:, :-1]).any()
 
 
 def _cut_among_equals(similarities: Vectors, k: int) -> bool:

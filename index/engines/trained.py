@@ -89,6 +89,9 @@ class TrainedIndex:
         self._numbers = numbers
         self._disk_bytes = disk_bytes
         self._asked = faiss.IndexRefine(searcher, kept) if spec.refine else searcher
+        # FAISS tells both so slowly that a batch would take a hundredth longer.
+        self._dim = int(searcher.d)
+        self._looked_at = looked_at(spec, searcher)
         self._prepared: PreparedSelection | None = None
         self._plain: KnownParameters = {}
 
@@ -120,7 +123,7 @@ class TrainedIndex:
 
     @property
     def dim(self) -> int:
-        return int(self._searcher.d)
+        return self._dim
 
     @property
     def spec(self) -> TrainedSpec:
@@ -242,7 +245,7 @@ class TrainedIndex:
     def _ask(
         self, queries: Vectors, asked: int, chosen: PreparedSelection | None, widen: float
     ) -> tuple[Vectors, NDArray[np.int64]]:
-        use_threads(len(queries), looked_at(self._spec, self._searcher) if len(queries) > 1 else 0)
+        use_threads(len(queries), self._looked_at if len(queries) > 1 else 0)
         similarities, places = self._asked.search(queries, asked, params=self._parameters(asked, chosen, widen))
         if lowest(places[:, -1]) == ABSENT:
             similarities[places == ABSENT] = -np.inf

@@ -103,20 +103,20 @@ def test_what_cannot_reach_the_recall_leaves_no_collection(
     milvus_lite: Any, gallery: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("index.generation.vectors.RECALL_FLOOR", 1.1)
-    before = milvus_lite.list_collections()
+    before = set(milvus_lite.list_collections())
     with pytest.raises(InvalidEngineSpec, match="however far it looks"):
         write_generation(tmp_path, gallery, change=1, engine="milvus,hnsw")
-    assert milvus_lite.list_collections() == before
+    assert set(milvus_lite.list_collections()) <= before  # those of earlier tests may go meanwhile
 
 
 def test_what_is_not_accepted_leaves_no_collection(milvus_lite: Any, gallery: Recognizer, tmp_path: Path) -> None:
     def refuse(generation: Generation) -> None:
         raise RuntimeError("not this one")
 
-    before = milvus_lite.list_collections()
+    before = set(milvus_lite.list_collections())
     with pytest.raises(RuntimeError, match="not this one"):
         write_generation(tmp_path, gallery, change=1, engine="milvus,flat", accept=refuse)
-    assert milvus_lite.list_collections() == before
+    assert set(milvus_lite.list_collections()) <= before  # those of earlier tests may go meanwhile
     assert list((tmp_path / "generations").iterdir()) == []
 
 
