@@ -70,6 +70,7 @@ OURS = (
     "ivf,pq=64,refine=24",
     "hnsw",
     "hnsw,sq8,refine",
+    "hnsw,pca=256,sq8,refine",
 )
 
 

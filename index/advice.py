@@ -116,15 +116,13 @@ class Advice:
     failed: tuple[tuple[str, str], ...] = ()
 
 
-def advise(
-    vectors: Vectors, wish: Wish, *, candidates: Sequence[str] = CANDIDATES, progress: Progress | None = None
-) -> Advice:
+def advise(vectors: Vectors, wish: Wish, *, candidates: Sequence[str] = (), progress: Progress | None = None) -> Advice:
     """Measure engines and choose one.
 
     Args:
         vectors: (n, d) unit vectors of the gallery, in chance order; at most `SAMPLE` are used.
         wish: what is wanted.
-        candidates: short forms.
+        candidates: short forms; without any, `CANDIDATES` and a graph along the leading half of the directions.
         progress: told the engine, how many are done, and how many there are.
 
     Raises:
@@ -137,6 +135,7 @@ def advise(
         )
     sample = _sample(vectors, SAMPLE)
     queries, rest = sample[:_QUERIES], sample[_QUERIES:]
+    candidates = candidates or (*CANDIDATES, f"hnsw,pca={max(vectors.shape[1] // 2, 1)},sq8,refine")
     expected: list[Expected] = []
     failed: list[tuple[str, str]] = []
     for done, engine in enumerate(candidates):

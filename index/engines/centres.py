@@ -2,8 +2,9 @@
 
 Few centres are all compared. Of thousands that takes longer than looking through the lists, so they are held twice: in
 codes of four bits, which FAISS's fast scan goes through from registers (André, Kermarrec and Le Scouarnec, 2017), and
-in float16, with which the best of these are compared again. A random rotation comes before the codes, or those of
-directions that vary little would be wasted and those of the others too coarse (Jégou and others, 2010).
+in float16, with which the best of these are compared again. Where the leading half of the directions holds nearly all,
+the codes are of that half, two values each: they err less than those of all directions, four values each, in less time
+(figures in docs/adr/0005).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import faiss
 import numpy as np
 
+from index.engines.leading import leading_directions, leading_share, transformed
 from index.engines.protocol import Vectors
 
 __all__ = ["MANY", "centre_bytes", "centre_finder", "centre_learner", "centre_parameters"]
@@ -21,9 +23,11 @@ MANY = 2_048
 """Centres from which on codes pay for themselves."""
 
 _BITS = 4
-_VALUES_A_CODE = 4
+_DIMS_A_CODE = 4
+_ENOUGH = 0.85
+"""Share of squared lengths in the leading half of the directions; of embeddings it is .9 and more, of noise .5."""
+
 _ROUNDS = 8
-_SEED = 20_240_501
 
 _FACTOR_TO_LEARN = 16
 _FACTOR_TO_FILL = 32
@@ -36,16 +40,23 @@ _COMPARED = 512
 def centre_learner(dim: int, count: int) -> faiss.Index:
     """What k-means looks for the nearest of `count` centres with, before any are added.
 
-    It does without the rotation: of a million vectors in 16,384 lists, 3 of 100 are then taken for those of another
-    centre, and what comes of it is as good as with all centres compared, and evener, in a quarter of the time.
+    It takes all directions as they are: of a million vectors in 16,384 lists, 3 of 100 are then taken for those of
+    another centre, and what comes of it is as good as with all centres compared, and evener, in a quarter of the time.
     """
-    return _in_codes(dim, _FACTOR_TO_LEARN, rotated=False) if _many(dim, count) else faiss.IndexFlatIP(dim)
+    if not _many(dim, count):
+        return faiss.IndexFlatIP(dim)
+    return _with_full(_given_away(_codes(dim, dim)), dim, _FACTOR_TO_LEARN)
 
 
 def centre_finder(centres: Vectors) -> faiss.Index:
     """What finds the nearest of `centres` (n, d): for a vector the list it belongs to, for a query those to probe."""
     count, dim = centres.shape
-    finder = _in_codes(dim, _FACTOR_TO_FILL, rotated=True) if _many(dim, count) else faiss.IndexFlatIP(dim)
+    if _many(dim, count):
+        coded = dim // 2 if leading_share(centres, dim // 2) >= _ENOUGH else dim
+        leading = leading_directions(centres, coded, mixed=True)
+        finder = _with_full(_given_away(transformed(leading, _codes(coded, dim))), dim, _FACTOR_TO_FILL)
+    else:
+        finder = faiss.IndexFlatIP(dim)
     finder.train(centres)
     finder.add(centres)
     return finder
@@ -60,31 +71,28 @@ def centre_bytes(index: faiss.IndexIVF) -> int:
     """What searches go through to find centres."""
     each = index.d * np.dtype(np.float32).itemsize
     if isinstance(faiss.downcast_index(index.quantizer), faiss.IndexRefine):
-        each = index.d * np.dtype(np.float16).itemsize + index.d // _VALUES_A_CODE * _BITS // 8
+        each = index.d * np.dtype(np.float16).itemsize + index.d // _DIMS_A_CODE * _BITS // 8
     return int(index.nlist * each)
 
 
 def _many(dim: int, count: int) -> bool:
-    return count >= MANY and dim % _VALUES_A_CODE == 0
+    return count >= MANY and dim % _DIMS_A_CODE == 0
 
 
-def _in_codes(dim: int, factor: float, *, rotated: bool) -> faiss.Index:
-    codes = faiss.IndexPQFastScan(dim, dim // _VALUES_A_CODE, _BITS, faiss.METRIC_INNER_PRODUCT)
+def _codes(dim: int, of: int) -> faiss.Index:
+    """Codes of `dim` values, as many as vectors of `of` dimensions get."""
+    codes = faiss.IndexPQFastScan(dim, of // _DIMS_A_CODE, _BITS, faiss.METRIC_INNER_PRODUCT)
     codes.pq.cp.niter = _ROUNDS
+    return codes
+
+
+def _with_full(codes: faiss.Index, dim: int, factor: float) -> faiss.Index:
     exact = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
     exact.is_trained = True  # halves of floats need nothing learned
-    both = faiss.IndexRefine(_rotated(codes) if rotated else _given_away(codes), _given_away(exact))
+    both = faiss.IndexRefine(codes, _given_away(exact))
     both.own_fields = both.own_refine_index = True
     both.k_factor = factor
     return both
-
-
-def _rotated(index: faiss.Index) -> faiss.Index:
-    rotation = faiss.RandomRotationMatrix(index.d, index.d)
-    rotation.init(_SEED)
-    both = faiss.IndexPreTransform(_given_away(rotation), _given_away(index))
-    both.own_fields = True
-    return _given_away(both)
 
 
 def _given_away(part: Any) -> Any:

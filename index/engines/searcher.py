@@ -5,8 +5,10 @@ from __future__ import annotations
 import faiss
 
 from index.engines.centres import centre_bytes
+from index.engines.errors import InvalidEngineSpec
 from index.engines.hnsw import hnsw_class, hnsw_parameters, train_hnsw
 from index.engines.ivf import ivf_class, ivf_parameters, ivf_sample, train_ivf
+from index.engines.leading import leading_directions, transformed, within
 from index.engines.protocol import Vectors
 from index.engines.scalar import train_scalar
 from index.engines.spec import FlatSpec, HnswSpec, IvfSpec
@@ -30,7 +32,7 @@ _ID_BYTES = 8
 
 def resolved(spec: TrainedSpec, index: faiss.Index) -> TrainedSpec:
     """The specification with what depended on the number of vectors filled in."""
-    return spec.model_copy(update={"lists": int(index.nlist)}) if isinstance(spec, IvfSpec) else spec
+    return spec.model_copy(update={"lists": int(within(index).nlist)}) if isinstance(spec, IvfSpec) else spec
 
 
 def sample_size(spec: TrainedSpec, items: int) -> int:
@@ -44,15 +46,19 @@ def train_searcher(spec: TrainedSpec, dim: int, items: int, sample: Vectors) -> 
     Raises:
         InvalidEngineSpec: parameters that do not fit the dimension.
     """
-    if isinstance(spec, IvfSpec):
-        return train_ivf(spec, dim, items, sample)
-    if isinstance(spec, HnswSpec):
-        return train_hnsw(spec, dim, sample)
-    return train_scalar(spec, dim, sample)
+    pca = _directions(spec)
+    if pca is None:
+        return _train(spec, dim, items, sample)
+    if pca > dim:
+        raise InvalidEngineSpec(f"{spec.kind}: pca: got {pca}; these vectors have {dim} dimensions")
+    leading = leading_directions(sample, pca)
+    return transformed(leading, _train(spec, pca, items, leading.apply(sample)))
 
 
 def faiss_class(spec: TrainedSpec) -> type:
     """Of the index that `train_searcher` makes."""
+    if _directions(spec) is not None:
+        return faiss.IndexPreTransform  # type: ignore[no-any-return]
     if isinstance(spec, IvfSpec):
         return ivf_class(spec)
     if isinstance(spec, HnswSpec):
@@ -75,6 +81,8 @@ def parameters(
         inner = hnsw_parameters(spec, selector, widen, candidates)
     else:
         inner = faiss.SearchParameters(sel=selector) if selector is not None else faiss.SearchParameters()
+    if _directions(spec) is not None:
+        inner = faiss.SearchParametersPreTransform(index_params=inner)
     if not spec.refine:
         return inner
     # FAISS cuts `asked` times the factor off to a whole number: half a candidate more keeps it at the right one.
@@ -85,16 +93,29 @@ def looked_at(spec: TrainedSpec, index: faiss.Index) -> int:
     """About how many vectors a search compares with one query."""
     items = int(index.ntotal)
     if isinstance(spec, IvfSpec):
-        return int(index.nlist + items * min(spec.probes, index.nlist) // index.nlist)
+        lists = within(index).nlist
+        return int(lists + items * min(spec.probes, lists) // lists)
     return min(items, spec.ef * spec.m) if isinstance(spec, HnswSpec) else items
 
 
 def search_bytes(spec: TrainedSpec, index: faiss.Index) -> int:
     """What searches go through."""
-    items = int(index.ntotal)
+    items, index = int(index.ntotal), within(index)
     if isinstance(spec, IvfSpec):
         return int(items * (index.code_size + _ID_BYTES)) + centre_bytes(index)
     if isinstance(spec, HnswSpec):
         links = items * (2 * spec.m * 4 + _ID_BYTES + 4)  # the layers above the lowest add about 1/m of that
         return int(items * index.storage.sa_code_size() + links + links // spec.m)
     return int(items * index.sa_code_size())
+
+
+def _directions(spec: TrainedSpec) -> int | None:
+    return None if isinstance(spec, FlatSpec) else spec.pca
+
+
+def _train(spec: TrainedSpec, dim: int, items: int, sample: Vectors) -> faiss.Index:
+    if isinstance(spec, IvfSpec):
+        return train_ivf(spec, dim, items, sample)
+    if isinstance(spec, HnswSpec):
+        return train_hnsw(spec, dim, sample)
+    return train_scalar(spec, dim, sample)

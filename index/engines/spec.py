@@ -37,6 +37,8 @@ Lists = Annotated[int, Field(ge=1, le=1 << 20)]
 Probes = Annotated[int, Field(ge=1, le=1 << 20)]
 CodeBytes = Annotated[int, Field(ge=1, le=1024)]
 Refine = Annotated[int, Field(ge=0, le=1000)]
+Directions = Annotated[int | None, Field(ge=1, le=1 << 14, exclude_if=lambda directions: directions is None)]
+"""Left out of manifests where it is not used: versions that do not know it read those."""
 
 
 class _Spec(BaseModel):
@@ -97,10 +99,12 @@ class IvfSpec(_StoredSpec):
         pq: bytes of a product-quantised vector, two values of four bits each, in place of `storage`.
         lists: None for the power of two next to eight times the root of the number of vectors.
         probes: lists looked through a query.
+        pca: search in so many leading directions of the vectors (`index.engines.leading`); None for all dimensions.
         refine: as of `FlatSpec`.
     """
 
     kind: Literal["ivf"] = "ivf"
+    pca: Directions = None
     pq: CodeBytes | None = None
     lists: Lists | None = None
     probes: Probes = 8
@@ -108,10 +112,11 @@ class IvfSpec(_StoredSpec):
 
     @property
     def _searched_in_full(self) -> bool:
-        return self.storage == "float32" and self.pq is None
+        return self.storage == "float32" and self.pq is None and self.pca is None
 
     @model_validator(mode="after")
     def _is_stored_one_way(self) -> IvfSpec:
+        _compares_again(self)
         if self.pq is not None and self.storage != "float32":
             raise ValueError(f"pq={self.pq} and {self.storage} are two ways to store a vector; give one")
         return self
@@ -131,14 +136,30 @@ class HnswSpec(_StoredSpec):
         m: neighbours of a vector; twice as many on the lowest layer.
         construction: candidates while building.
         ef: candidates while searching.
+        pca, refine: as of `IvfSpec`.
     """
 
     kind: Literal["hnsw"] = "hnsw"
+    pca: Directions = None
     storage: Storage = "float16"
     m: Annotated[int, Field(ge=2, le=512)] = 32
     construction: Annotated[int, Field(ge=4, le=10_000)] = 128
     ef: Annotated[int, Field(ge=1, le=1 << 20)] = 64
     refine: Refine = 0
+
+    @property
+    def _searched_in_full(self) -> bool:
+        return self.storage == "float32" and self.pca is None
+
+    @model_validator(mode="after")
+    def _has_whole_similarities(self) -> HnswSpec:
+        _compares_again(self)
+        return self
+
+
+def _compares_again(spec: IvfSpec | HnswSpec) -> None:
+    if spec.pca is not None and not spec.refine:
+        raise ValueError(f"pca={spec.pca} finds candidates by a part of their similarity; add refine")
 
 
 class GpuSpec(_Spec):

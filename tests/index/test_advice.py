@@ -55,6 +55,12 @@ def test_an_engine_that_cannot_reach_the_recall_is_told_of(small: None) -> None:
         advise(vectors(1250), Wish(items=5000, recall=1.0), candidates=("ivf,pq=2",))
 
 
+def test_a_graph_along_half_of_the_directions_is_among_what_is_measured(small: None) -> None:
+    found = advise(vectors(1250), Wish(items=5000))
+    measured = {one.engine for one in (found.chosen, *found.others)} | {engine for engine, _ in found.failed}
+    assert measured == {*advice.CANDIDATES, "hnsw,pca=8,sq8,refine"}
+
+
 def test_a_gallery_of_one_photo_says_nothing() -> None:
     with pytest.raises(NothingToMeasure, match="has 1 photo"):
         advise(vectors(1), Wish(items=10))

@@ -133,6 +133,8 @@ FLOORS = {
     "ivf,pq=16,refine": 0.95,
     "hnsw": 0.99,
     "hnsw,sq8,refine": 0.99,
+    "hnsw,pca=24,sq8,refine=4": 0.95,
+    "ivf,pca=28,sq8,refine=4": 0.95,
     "milvus": 0.95,
 }
 

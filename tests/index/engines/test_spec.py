@@ -28,6 +28,7 @@ TEXTS: list[tuple[str, EngineSpec]] = [
     ("ivf,pq=64,refine", IvfSpec(pq=64, refine=16)),
     ("ivf, sq8, refine, keep=float32", IvfSpec(storage="sq8", refine=2, keep="float32")),
     ("hnsw,m=32,ef=64", HnswSpec(m=32, ef=64)),
+    ("hnsw,pca=256,sq8,refine", HnswSpec(pca=256, storage="sq8", refine=2)),
     ("milvus", MilvusSpec()),
     ("milvus,hnsw,ef=128", MilvusSpec(method="hnsw", ef=128)),
     ("gpu,ivfpq,sharded,devices=0+2", GpuSpec(method="ivfpq", spread="sharded", devices=(0, 2))),
@@ -46,7 +47,8 @@ specs = st.one_of(
     st.builds(
         IvfSpec, storage=st.sampled_from(["float16", "sq8"]), lists=st.none() | small, probes=small, refine=small
     ),
-    st.builds(IvfSpec, pq=small, refine=small),
+    st.builds(IvfSpec, pq=small, pca=st.none() | small, refine=small),
+    st.builds(HnswSpec, storage=st.sampled_from(["float32", "float16", "sq8"]), pca=small, refine=small),
     st.builds(HnswSpec, m=st.integers(2, 64), construction=st.integers(4, 64), ef=small),
     st.builds(GpuSpec, method=st.sampled_from(["flat", "ivfpq"]), spread=st.just("sharded"), devices=st.just((0, 1))),
     st.builds(GpuSpec, method=st.just("cagra"), degree=st.integers(2, 64)),
@@ -74,6 +76,9 @@ def test_a_spec_survives_its_text_and_its_json(spec: EngineSpec) -> None:
         ("ivf,sq8,pq=64", ["pq=64", "sq8", "give one"]),
         ("ivf,float32,keep=float16", ["keep=float16", "keep=float32"]),
         ("flat,refine=4", ["refine is for sq8"]),
+        ("hnsw,pca=8", ["pca=8", "add refine"]),
+        ("ivf,pca=0,refine", ["pca", "0", "greater than or equal to 1"]),
+        ("flat,pca=8", ["flat has no 'pca'"]),
         ("ivf,keep=half", ["keep", "'half'", "float16"]),
         ("gpu,cagra,sharded", ["cagra", "replicated"]),
         ("milvus,flat,ef=9", ["flat has no ef", "nothing to set"]),
@@ -114,3 +119,13 @@ def test_codes_must_divide_the_dimensions() -> None:
 def test_lists_follow_the_number_of_vectors(items: int, lists: int) -> None:
     """Eight times the root, as a power of two, and at least eight vectors a list."""
     assert IvfSpec().lists_for(items) == lists
+
+
+def test_there_are_no_more_directions_than_dimensions() -> None:
+    with pytest.raises(InvalidEngineSpec, match="hnsw: pca: got 9; these vectors have 8 dimensions"):
+        build(parse_spec("hnsw,pca=9,refine"), 8, [(np.arange(8), np.eye(8, dtype=np.float32))])
+
+
+@pytest.mark.parametrize("text", ["ivf", "hnsw,sq8,refine"])
+def test_json_without_pca_is_what_versions_before_it_read(text: str) -> None:
+    assert "pca" not in parse_spec(text).model_dump(mode="json")

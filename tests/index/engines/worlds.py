@@ -21,6 +21,8 @@ LOOKING_EVERYWHERE = (
     "ivf,pq=2,probes=9999,refine=1000,keep=float32",
     "hnsw,float32,m=8,ef=999",
     "hnsw,sq8,m=8,ef=999,refine=100,keep=float32",
+    "hnsw,pca=5,sq8,m=8,ef=999,refine=100,keep=float32",
+    "ivf,pca=5,float32,probes=9999,refine=100,keep=float32",
 )
 """Engines set so that they find what exact search finds."""
 
