@@ -83,7 +83,8 @@ def index_list(
         "whichone index build",
         "whichone index build --gallery shop",
         "whichone index build --engine ivf          [dim]# lists; sooner from 100,000 photos on[/dim]",
-        "whichone index build --engine hnsw,m=32    [dim]# a graph[/dim]",
+        "whichone index build --engine hnsw,sq8,refine",
+        "whichone index build --engine hnsw,pca=256,sq8,refine  [dim]# a graph along the leading directions[/dim]",
         "whichone index build --engine ivf,pq=64,refine",
     ),
 )
