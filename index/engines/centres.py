@@ -24,6 +24,8 @@ MANY = 2_048
 
 _BITS = 4
 _DIMS_A_CODE = 4
+"""Of a vector in full; two of its leading half."""
+
 _ENOUGH = 0.85
 """Share of squared lengths in the leading half of the directions; of embeddings it is .9 and more, of noise .5."""
 

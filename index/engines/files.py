@@ -8,6 +8,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
+from index.engines.leading import within
 from index.engines.protocol import Numbers
 from index.errors import GenerationCorrupt
 
@@ -49,8 +50,12 @@ def write_index(index: faiss.Index, path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def map_index(path: Path, expected: type) -> faiss.Index:
+def map_index(path: Path, expected: type, *, transformed: bool = False) -> faiss.Index:
     """Open by memory map. FAISS aborts the whole process when such an index is added to: guard it.
+
+    Args:
+        expected: FAISS's class.
+        transformed: whether it is behind a transform of its vectors.
 
     Raises:
         GenerationCorrupt: no such file, no FAISS index, or another one than `expected`.
@@ -59,9 +64,12 @@ def map_index(path: Path, expected: type) -> faiss.Index:
         index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
     except RuntimeError as error:
         raise GenerationCorrupt(f"{path.name} is not a readable FAISS index", file=path.name) from error
-    if type(index) is not expected:
+    if transformed is not isinstance(index, faiss.IndexPreTransform):
+        given = "transforms" if not transformed else "does not transform"
+        raise GenerationCorrupt(f"{path.name} {given} its vectors, unlike its engine", file=path.name)
+    if type(within(index)) is not expected:
         raise GenerationCorrupt(
-            f"{path.name} holds a {type(index).__name__}, expected an {expected.__name__}", file=path.name
+            f"{path.name} holds a {type(within(index)).__name__}, expected an {expected.__name__}", file=path.name
         )
     return index
 

@@ -15,6 +15,7 @@ from index.engines.spec import FlatSpec, HnswSpec, IvfSpec
 
 __all__ = [
     "TrainedSpec",
+    "directions",
     "faiss_class",
     "looked_at",
     "parameters",
@@ -46,7 +47,7 @@ def train_searcher(spec: TrainedSpec, dim: int, items: int, sample: Vectors) -> 
     Raises:
         InvalidEngineSpec: parameters that do not fit the dimension.
     """
-    pca = _directions(spec)
+    pca = directions(spec)
     if pca is None:
         return _train(spec, dim, items, sample)
     if pca > dim:
@@ -56,9 +57,7 @@ def train_searcher(spec: TrainedSpec, dim: int, items: int, sample: Vectors) -> 
 
 
 def faiss_class(spec: TrainedSpec) -> type:
-    """Of the index that `train_searcher` makes."""
-    if _directions(spec) is not None:
-        return faiss.IndexPreTransform  # type: ignore[no-any-return]
+    """Of the index that `train_searcher` makes, behind its leading directions if it has some."""
     if isinstance(spec, IvfSpec):
         return ivf_class(spec)
     if isinstance(spec, HnswSpec):
@@ -81,7 +80,7 @@ def parameters(
         inner = hnsw_parameters(spec, selector, widen, candidates)
     else:
         inner = faiss.SearchParameters(sel=selector) if selector is not None else faiss.SearchParameters()
-    if _directions(spec) is not None:
+    if directions(spec) is not None:
         inner = faiss.SearchParametersPreTransform(index_params=inner)
     if not spec.refine:
         return inner
@@ -109,7 +108,8 @@ def search_bytes(spec: TrainedSpec, index: faiss.Index) -> int:
     return int(items * index.sa_code_size())
 
 
-def _directions(spec: TrainedSpec) -> int | None:
+def directions(spec: TrainedSpec) -> int | None:
+    """How many leading directions are searched; None for all dimensions."""
     return None if isinstance(spec, FlatSpec) else spec.pca
 
 

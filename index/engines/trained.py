@@ -19,7 +19,7 @@ from index.engines.files import beside, map_index, map_numbers, write_index, wri
 from index.engines.kept import empty_kept, exact_among, read_kept
 from index.engines.ordering import in_order, lowest, no_answer, padded
 from index.engines.protocol import ABSENT, IndexStats, Mask, Numbers, Vectors
-from index.engines.searcher import TrainedSpec, faiss_class, looked_at, parameters, resolved, search_bytes
+from index.engines.searcher import TrainedSpec, directions, faiss_class, looked_at, parameters, resolved, search_bytes
 from index.engines.selection import Selection
 from index.engines.spec import FlatSpec
 from index.engines.spec_text import spec_text
@@ -105,7 +105,7 @@ class TrainedIndex:
         Raises:
             GenerationCorrupt: a file is missing, or is not of such an index.
         """
-        searcher = map_index(path, expected or faiss_class(spec))
+        searcher = map_index(path, expected or faiss_class(spec), transformed=directions(spec) is not None)
         numbers_path, kept_path = beside(path, "numbers"), beside(path, "vectors")
         numbers = map_numbers(numbers_path)
         files = [path, numbers_path]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import faiss
 import numpy as np
 import pytest
 
+from index.engines import build, open_index, parse_spec
 from index.engines.centres import MANY, centre_finder
 from index.engines.leading import leading_directions, leading_share, transformed, within
 from index.engines.protocol import Vectors
+from index.errors import GenerationCorrupt
 
 DIM = 16
 
@@ -64,6 +68,23 @@ def test_a_transformed_index_owns_its_parts(sample: Vectors) -> None:
     assert within(within(index)).ntotal == len(sample)
     found, truth = index.search(sample[:9], 3)[0], np.sort(sample[:9] @ sample.T, axis=1)[:, :-4:-1]
     np.testing.assert_allclose(found, truth, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("saved", "opened", "words"),
+    [
+        ("hnsw,refine", "hnsw,pca=8,refine", "does not transform"),
+        ("hnsw,pca=8,refine", "hnsw,refine", "transforms its vectors"),
+        ("ivf,pca=8,sq8,refine", "hnsw,pca=8,sq8,refine", "IndexIVFScalarQuantizer, expected an IndexHNSWSQ"),
+    ],
+)
+def test_another_index_than_the_engine_says_is_refused(
+    sample: Vectors, tmp_path: Path, saved: str, opened: str, words: str
+) -> None:
+    path = tmp_path / "index.faiss"
+    build(parse_spec(saved), DIM, [(np.arange(len(sample)), sample)]).save(path)
+    with pytest.raises(GenerationCorrupt, match=words):
+        open_index(path, parse_spec(opened))
 
 
 @pytest.mark.parametrize(("falling", "coded"), [(0.7, DIM // 2), (1.0, DIM)])
